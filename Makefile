@@ -1,0 +1,68 @@
+# Needs Python 3.11 or newer with pip, and nothing else. `make` alone lists the targets.
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+SHARED := ../shared
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+CORE := $(VENV)/.core-installed
+DEV := $(VENV)/.dev-installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types check format coverage torture bench bench-retrieval gates clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' Makefile
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# The installs are editable, so only a change of dependencies repeats them.
+$(CORE): pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP_INSTALL) --editable .
+	@touch $@
+
+$(DEV): pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP_INSTALL) --editable '.[dev]'
+	@touch $(CORE) $@
+
+demo: $(CORE) ## Install Keepstone and show what it does: no key, no network
+	$(BIN)/keepstone demo
+
+test: $(DEV) ## Run the tests, without the slow ones
+	$(BIN)/python -m pytest -n 2 -m 'not slow' $(PYTEST_ARGS)
+
+lint: $(DEV) ## Check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(DEV) ## Check types, strictly
+	$(BIN)/mypy $(wildcard src tests benchmarks)
+
+check: lint types test ## All that a pull request must pass
+
+format: $(DEV) ## Format the code and fix what can be fixed safely
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+coverage: $(DEV) ## Run the tests and list the lines that they miss
+	$(BIN)/python -m pytest -n 2 -m 'not slow' --cov --cov-report=term-missing $(PYTEST_ARGS)
+
+torture: $(DEV) ## Run the slow tests, and the generated ones with many more examples
+	HYPOTHESIS_PROFILE=campaign $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+bench: $(DEV) ## Measure latency and size
+	$(BIN)/python benchmarks/speed.py
+
+bench-retrieval: $(DEV) ## Measure what search finds
+	$(BIN)/python benchmarks/retrieval.py
+
+gates: $(DEV) ## Hold the measured quality against its floors, where the labelled packs are at hand
+	@if [ -d '$(SHARED)' ]; then $(BIN)/python benchmarks/gates.py '$(SHARED)'; \
+	else echo 'gates: skipped, there is no $(SHARED)'; fi
+
+clean: ## Remove the environment and everything that the tools made
+	rm -rf $(VENV) build dist htmlcov bench-results .coverage .coverage.* \
+		.hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find src tests $(wildcard benchmarks) -name __pycache__ -type d -prune -exec rm -rf {} +
