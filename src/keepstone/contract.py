@@ -1,0 +1,379 @@
+"""The values that cross the waist: what a store is asked to write and find, and what it answers.
+
+Only values: the protocols that use them are in `protocols.py`, decisions about them in `logic/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from keepstone.filters import Filter
+from keepstone.types import Change, Kind, LedgerMessage, MemoryRecord, Metadata, Scope, Span, Status
+
+Vector = Sequence[float]
+
+# Makes an id from the moment and the bucket of the partition (`keepstone.logic.ids`).
+NewId = Callable[[datetime, int], str]
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbedderKey:
+    """Which vector space a vector is in; vectors of different keys are never compared."""
+
+    name: str
+    dimensions: int
+    version: str = "1"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.dimensions} dimensions, version {self.version})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewUnit:
+    """A passage to be indexed: its span in the text, its terms with counts, its vector if there is one.
+
+    `length` is in tokens; `vector` has unit length.
+    """
+
+    span: Span
+    terms: Mapping[int, int]
+    length: int
+    vector: Vector | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSpan:
+    """A part of a ledger message, by our id of it, that a memory came from; None is the whole message."""
+
+    message_id: str
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMemory:
+    """A memory to be written, with its units.
+
+    `statement_key` says who says what in which scope (`logic.replay`); None keeps it from being joined.
+    """
+
+    id: str
+    scope: Scope
+    text: str
+    kind: Kind = Kind.EPISODE
+    units: tuple[NewUnit, ...] = ()
+    metadata: Metadata = field(default_factory=dict)
+    categories: tuple[str, ...] = ()
+    language: str = "und"
+    role: str | None = None
+    name: str | None = None
+    sources: tuple[SourceSpan, ...] = ()
+    derived_from: tuple[str, ...] = ()
+    occurred_at: datetime | None = None
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+    expires_at: datetime | None = None
+    importance: float = 0.5
+    trust: float = 1.0
+    statement_key: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppendMessage:
+    """Write a message to the ledger, and its memory.
+
+    What is there already is found inside the transaction, in this order. The same `external_id` in the same scope:
+    a replay if `content_key` is the same, a conflict if not. The same `replay_key` in the same scope: a replay. The
+    newest memory of the partition whose `statement_key` is `join_key`, if it is current and not expired: it is
+    refreshed, the message is a further source of it, and no memory is added. Keys are 16 bytes or None. A message
+    joins the conversation of its exact scope, at the next position.
+    """
+
+    id: str
+    scope: Scope
+    role: str
+    name: str | None
+    content: str
+    metadata: Metadata
+    occurred_at: datetime | None
+    external_id: str | None
+    content_key: bytes
+    replay_key: bytes | None
+    join_key: bytes | None
+    memory: NewMemory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddMemory:
+    """Write a memory that was distilled from messages already in the ledger."""
+
+    memory: NewMemory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revise:
+    """Give a memory a new revision; the old one stays in the history. `units` None keeps those of an equal text."""
+
+    memory_id: str
+    text: str
+    units: tuple[NewUnit, ...] | None
+    metadata: Metadata
+    expires_at: datetime | None
+    language: str
+    statement_key: bytes | None = None
+    expected_revision: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revert:
+    """Make an earlier revision of a memory the current one again."""
+
+    memory_id: str
+    revision: int
+    expected_revision: int | None = None
+    inverse_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supersede:
+    """Mark a memory as no longer true since *at*, because of *by* if that is known."""
+
+    memory_id: str
+    by: str | None = None
+    at: datetime | None = None
+    expected_revision: int | None = None
+    inverse_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retire:
+    """Take a memory back: out of every verb but `history`, and its source spans with it."""
+
+    memory_id: str
+    expected_revision: int | None = None
+    inverse_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetireScope:
+    """Retire every memory that *scope* sees."""
+
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restore:
+    """Bring a retired or superseded memory back to *status*; `valid_to` is set if that is current, else kept."""
+
+    memory_id: str
+    status: Status = Status.CURRENT
+    valid_to: datetime | None = None
+    expected_revision: int | None = None
+    inverse_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enqueue:
+    """Put a job into the durable queue, in the same transaction; `lane` keeps order among its jobs."""
+
+    id: str
+    scope: Scope
+    kind: str
+    payload: Mapping[str, Any]
+    lane: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchivedRevision:
+    """One revision as the archive carries it; `text` is None where it was retired and may not come back."""
+
+    number: int
+    text: str | None
+    metadata: Metadata
+    expires_at: datetime | None
+    language: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchivedMemory:
+    """A memory with all its revisions, in any status, for export and import.
+
+    `sources` name ledger messages by our ids; `recency` orders the partition by what was said last;
+    `superseded_by` is a memory's id. `record.text` and all metadata are empty where the text may not come back.
+    """
+
+    record: MemoryRecord
+    revisions: tuple[ArchivedRevision, ...]
+    sources: tuple[SourceSpan, ...]
+    derived_from: tuple[str, ...]
+    superseded_by: str | None
+    recency: int
+
+
+ArchiveRow = LedgerMessage | ArchivedMemory | Change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """Put one archived row back with its ids and times; one whose id is there already is a replay.
+
+    A message comes before the memories made from it, a memory before its changes; sequences are given anew in
+    the order of loading. `units` index the current revision of a memory.
+    """
+
+    row: ArchiveRow
+    scope: Scope
+    units: tuple[NewUnit, ...] = ()
+    statement_key: bytes | None = None
+
+
+Operation = AppendMessage | AddMemory | Revise | Revert | Supersede | Retire | RetireScope | Restore | Enqueue | Load
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Operations that happen together or not at all.
+
+    With an `idempotency_key`, a second batch with the same key and `scope` does nothing if its `fingerprint` is
+    the same and is a conflict if not. `embedder` is the space of the vectors in it; None if it brings none.
+    """
+
+    id: str
+    tenant: str
+    at: datetime
+    actor: str
+    operations: tuple[Operation, ...]
+    reason: str | None = None
+    scope: Scope | None = None
+    idempotency_key: str | None = None
+    fingerprint: bytes | None = None
+    embedder: EmbedderKey | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one operation did.
+
+    `stored`: written. `replay`: it was there. `refreshed`: its message is in the ledger and `memory_id` is the
+    memory that it joined. `retired` counts the memories of a RetireScope.
+    """
+
+    kind: Literal["stored", "replay", "refreshed"]
+    memory_id: str | None = None
+    message_id: str | None = None
+    external_id: str | None = None
+    retired: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What a batch did, operation by operation; `replayed` if the idempotency key had been used before."""
+
+    batch_id: str
+    outcomes: tuple[Outcome, ...]
+    changes: tuple[str, ...]
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateQuery:
+    """What to look for: a query vector of unit length, query terms with counts, and who may be seen.
+
+    `at` decides what has expired. `limit` bounds each signal's list, over all partitions.
+    """
+
+    scope: Scope
+    terms: Mapping[int, int]
+    vector: Vector | None
+    at: datetime
+    limit: int
+    where: Filter | None = None
+    kinds: tuple[Kind, ...] = ()
+    include_expired: bool = False
+    include_superseded: bool = True
+    embedder: EmbedderKey | None = None
+    partitions_max: int = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One unit with its raw signals; `cosine` is None for a unit without vector, `bm25` 0 without a match.
+
+    `recency` is the sequence of the change that last added, revised or refreshed the memory: higher was said later.
+    """
+
+    memory_id: str
+    partition: str
+    sequence: int
+    unit: int
+    recency: int
+    span: Span
+    cosine: float | None
+    bm25: float
+    status: Status
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corpus:
+    """Statistics of one partition behind its candidates.
+
+    `units`, means and deviations (of the population) are over the units of visible memories that the scope sees,
+    before expiry, kinds and filter narrow them, so that a candidate can be told from the crowd; BM25's own counts
+    (documents, lengths, document frequencies) are over all visible units of the partition. `bm25_most` is what no
+    text can pass for the query. Means of cosines are over the units that have a vector, 0 if none has.
+    """
+
+    units: int
+    cosine_mean: float
+    cosine_deviation: float
+    bm25_mean: float
+    bm25_deviation: float
+    bm25_most: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """Candidate units of all partitions searched, and each partition's statistics, read in one snapshot."""
+
+    items: tuple[Candidate, ...]
+    corpora: Mapping[str, Corpus]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListQuery:
+    """Which memories to list, in the order of partition and sequence."""
+
+    scope: Scope
+    at: datetime
+    limit: int
+    cursor: str | None = None
+    where: Filter | None = None
+    kinds: tuple[Kind, ...] = ()
+    include_expired: bool = False
+    include_superseded: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Durable background work, as leased by a worker."""
+
+    id: str
+    scope: Scope
+    kind: str
+    lane: str
+    payload: Mapping[str, Any]
+    attempts: int
+    lease_until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingUnit:
+    """A unit that has no vector of the embedder asked for: what to embed, and where the vector belongs."""
+
+    key: int
+    text: str

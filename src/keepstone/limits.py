@@ -1,0 +1,29 @@
+"""Every limit of Keepstone, in one place; reaching one raises `LimitError`, never cuts silently."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Upper bounds on what one call may bring or ask for.
+
+    Sizes are in the unit that ends the name; `_max` values are inclusive.
+    """
+
+    message_bytes_max: int = 1_000_000
+    messages_per_add_max: int = 10_000
+    batch_bytes_max: int = 64_000_000
+    metadata_bytes_max: int = 64_000
+    metadata_depth_max: int = 16
+    id_chars_max: int = 256
+    query_chars_max: int = 32_000
+    hits_max: int = 1_000
+    page_items_max: int = 10_000
+    filter_nodes_max: int = 500
+    filter_depth_max: int = 32
+    fan_out_partitions_max: int = 1_000
+
+
+DEFAULT_LIMITS = Limits()

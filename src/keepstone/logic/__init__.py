@@ -1,0 +1,1 @@
+"""Pure functions on values: no await, clock, network or randomness."""

@@ -1,0 +1,182 @@
+"""The waist of the house: what a store, an embedder and a model must do.
+
+Everything above speaks these protocols and nothing else; everything below implements one of them. The values that
+they exchange are in `contract.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from keepstone.contract import (
+    AppendMessage,
+    Applied,
+    ArchiveRow,
+    Batch,
+    CandidateQuery,
+    Candidates,
+    EmbedderKey,
+    Job,
+    ListQuery,
+    PendingUnit,
+    Vector,
+)
+from keepstone.types import Change, ErasureReceipt, LedgerMessage, MemoryRecord, Page, Scope, Stats
+
+
+class Store(Protocol):
+    """Where memory is kept. The same contract for every engine; `keepstone.testing` holds its laws.
+
+    All methods may be called from any event loop and thread. Verbs by id see only what *scope* sees: anything
+    else is not found.
+    """
+
+    async def apply(self, batch: Batch) -> Applied:
+        """Carry out *batch* in one transaction: durable when it returns, or nothing at all.
+
+        Raises:
+            ConflictError: an expected revision is not the current one, a caller's id is used for other content,
+                or the idempotency key for another request.
+            NotFoundError: an operation names a memory or message that the tenant does not have.
+            EmbedderMismatchError: the batch's vectors are of another space than the store's.
+        """
+        ...
+
+    async def candidates(self, query: CandidateQuery) -> Candidates:
+        """Return the best units by cosine and by BM25, united, each with all raw signals, in one snapshot."""
+        ...
+
+    async def get(self, ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:
+        """Return the visible memories among *ids* that *scope* sees, in the order asked; others are left out."""
+        ...
+
+    async def get_all(self, query: ListQuery) -> Page:
+        """Return one page of the visible memories; pages are complete and disjoint while others write."""
+        ...
+
+    async def neighbours(self, ids: Sequence[str], scope: Scope, before: int, after: int) -> list[LedgerMessage]:
+        """Return the messages around the sources of *ids* in their conversations, in order, retired ones left out."""
+        ...
+
+    async def messages(self, ids: Sequence[str], scope: Scope) -> list[LedgerMessage]:
+        """Return ledger messages by our ids, in the order asked; unknown and retired ones are left out."""
+        ...
+
+    async def known(self, messages: Sequence[AppendMessage]) -> list[bool]:
+        """Return, for each message, whether `apply` would find it a replay (a hint; `apply` decides)."""
+        ...
+
+    async def history(self, memory_id: str, scope: Scope) -> list[Change]:
+        """Return every change of a memory, oldest first; empty if the scope has no such memory."""
+        ...
+
+    async def changes(self, id: str, scope: Scope) -> list[Change]:
+        """Return the change, or all changes of the batch, with this id, oldest first."""
+        ...
+
+    async def batch(self, scope: Scope, idempotency_key: str) -> tuple[str, bytes] | None:
+        """Return batch id and fingerprint of an earlier batch with this key and scope, or None."""
+        ...
+
+    async def erase(self, scope: Scope, ids: Sequence[str] | None, batch: Batch) -> ErasureReceipt:
+        """Remove every copy of the memories or messages *ids*, or (None) of everything that *scope* sees.
+
+        A memory goes with its last source; its id stays as a tombstone. *batch* gives id, time and actor.
+        """
+        ...
+
+    async def reset(self, tenant: str) -> None:
+        """Erase everything of *tenant*, tombstones and history included."""
+        ...
+
+    async def stats(self, scope: Scope) -> Stats:
+        """Return counts of what *scope* sees."""
+        ...
+
+    async def dump(
+        self, scope: Scope, cursor: str | None, limit: int, *, include_retired: bool = False
+    ) -> tuple[list[ArchiveRow], str | None]:
+        """Return one page of the archive of what *scope* sees, and where the next begins (None at the end).
+
+        Messages come first, then memories, then changes. Texts of retired memories, and the messages that they
+        came from, stay out unless *include_retired*.
+        """
+        ...
+
+    async def embedder(self) -> EmbedderKey | None:
+        """Return the vector space of the store, None while it has no vectors."""
+        ...
+
+    async def pending(self, embedder: EmbedderKey, after: int, limit: int) -> list[PendingUnit]:
+        """Return units with key above *after* that lack a vector of *embedder*, in key order."""
+        ...
+
+    async def store_vectors(self, embedder: EmbedderKey, vectors: Mapping[int, Vector]) -> None:
+        """Keep vectors of *embedder* by unit key beside those in use."""
+        ...
+
+    async def adopt(self, embedder: EmbedderKey) -> bool:
+        """Make *embedder* the store's vector space if no unit lacks its vector; return whether it did."""
+        ...
+
+    async def close(self) -> None:
+        """Release everything; a second call does nothing."""
+        ...
+
+
+class JobQueue(Protocol):
+    """Leases of durable jobs: the narrow second door, beside `Store.apply`."""
+
+    async def claim(self, kinds: Sequence[str], limit: int, at: datetime, lease_until: datetime) -> list[Job]:
+        """Lease up to *limit* due jobs, oldest first, one at a time per lane."""
+        ...
+
+    async def finish(self, job_id: str) -> None:
+        """Remove a job that is done."""
+        ...
+
+    async def retry(self, job_id: str, error: str, due: datetime | None) -> None:
+        """Give a job back to be tried at *due*; None keeps it as a dead letter with its error."""
+        ...
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Turns texts into vectors of unit length in one space."""
+
+    @property
+    def key(self) -> EmbedderKey:
+        """The space of its vectors."""
+        ...
+
+    async def embed(self, texts: Sequence[str], kind: Literal["query", "document"]) -> list[Vector]:
+        """Return one vector a text, in order, from as few calls as the provider allows.
+
+        Raises:
+            ProviderError: the provider failed; nothing may be assumed about any of the texts.
+        """
+        ...
+
+
+@runtime_checkable
+class ChatModel(Protocol):
+    """A language model that answers in a given JSON schema."""
+
+    @property
+    def name(self) -> str:
+        """Provider and model, as in `openai:gpt-5-mini`."""
+        ...
+
+    async def reply(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]) -> Any:
+        """Return the model's answer as JSON values that satisfy *schema*."""
+        ...
+
+
+class Reranker(Protocol):
+    """Scores texts against a query, higher is better."""
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> list[float]:
+        """Return one score a text, in order."""
+        ...

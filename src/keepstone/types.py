@@ -1,0 +1,352 @@
+"""The values that go in and out of Keepstone: frozen, without behaviour beyond reading themselves.
+
+Times are aware datetimes; texts are NFC without NUL or lone surrogates; our ids are UUIDv7 strings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import date, datetime
+from enum import Enum, StrEnum
+from typing import Any, Literal
+
+Metadata = Mapping[str, Any]
+
+OWNER_KINDS = ("user", "agent", "app", "run")
+
+
+class Kind(StrEnum):
+    """What sort of statement a memory is (design vocabulary)."""
+
+    EPISODE = "episode"
+    FACT = "fact"
+    PROCEDURE = "procedure"
+    PROFILE = "profile"
+    SUMMARY = "summary"
+
+
+class Status(StrEnum):
+    """Whether a memory is believed (`current`), was (`superseded`), was taken back (`retired`) or erased."""
+
+    CURRENT = "current"
+    SUPERSEDED = "superseded"
+    RETIRED = "retired"
+    ERASED = "erased"
+
+
+class Action(StrEnum):
+    """What one entry of the history did."""
+
+    ADD = "ADD"
+    UPDATE = "UPDATE"
+    SUPERSEDE = "SUPERSEDE"
+    DELETE = "DELETE"
+    RESTORE = "RESTORE"
+    EXPIRE = "EXPIRE"
+    ERASE = "ERASE"
+
+
+def plain(value: Any) -> Any:
+    """Return *value* as JSON-ready dicts, lists, strings and numbers; datetimes become ISO 8601."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(v) for v in value]
+    return value
+
+
+class _Plain:
+    __slots__ = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the value as JSON-ready dicts and lists."""
+        result: dict[str, Any] = plain(self)
+        return result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope(_Plain):
+    """Whose memory: any subset of the four ids inside one tenant.
+
+    A query sees a memory if every id that it gives equals the memory's; ids that it does not give match
+    anything. The owner (user, else agent, app, run) decides the partition that a memory lives in.
+    """
+
+    tenant: str = ""
+    user_id: str | None = None
+    agent_id: str | None = None
+    app_id: str | None = None
+    run_id: str | None = None
+
+    @property
+    def ids(self) -> tuple[str | None, str | None, str | None, str | None]:
+        """User, agent, app and run id, in this order."""
+        return (self.user_id, self.agent_id, self.app_id, self.run_id)
+
+    @property
+    def is_empty(self) -> bool:
+        """True if no id is given: the whole tenant."""
+        return not any(i is not None for i in self.ids)
+
+    @property
+    def owner(self) -> tuple[str, str] | None:
+        """Kind and id of the owner of what is added with this scope; None if it is empty."""
+        return next(((k, i) for k, i in zip(OWNER_KINDS, self.ids, strict=True) if i is not None), None)
+
+    def sees(self, other: Scope) -> bool:
+        """True if a query with this scope sees a memory that was added with *other*."""
+        return self.tenant == other.tenant and all(
+            a is None or a == b for a, b in zip(self.ids, other.ids, strict=True)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message(_Plain):
+    """One utterance, as the caller gives it.
+
+    `id` is the caller's own and is kept; `timestamp` is aware, None if the time is not known.
+    """
+
+    content: str
+    role: str = "user"
+    name: str | None = None
+    id: str | None = None
+    timestamp: datetime | None = None
+    metadata: Metadata = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerMessage(_Plain):
+    """One utterance as it stands in the ledger; never changed, only erased.
+
+    `external_id` is the caller's id; `position` counts from 0 in its conversation; `sequence` in its partition.
+    """
+
+    id: str
+    external_id: str | None
+    scope: Scope
+    role: str
+    name: str | None
+    content: str
+    metadata: Metadata
+    occurred_at: datetime | None
+    recorded_at: datetime
+    position: int
+    sequence: int
+
+    @property
+    def public_id(self) -> str:
+        """The id by which callers know it: their own if they gave one, else ours."""
+        return self.external_id or self.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span(_Plain):
+    """A half-open range of characters in a text."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryRecord(_Plain):
+    """One retrievable statement, in its current revision.
+
+    `sources` are ids of ledger messages (the caller's where given). `valid_from` and `valid_to` bound when it
+    holds in the world, `created_at` and `updated_at` when Keepstone learned it. `sequence` orders the
+    partition; `importance` and `trust` go from 0 to 1.
+    """
+
+    id: str
+    text: str
+    kind: Kind
+    scope: Scope
+    status: Status
+    revision: int
+    sequence: int
+    metadata: Metadata
+    categories: tuple[str, ...] = ()
+    language: str = "und"
+    role: str | None = None
+    name: str | None = None
+    sources: tuple[str, ...] = ()
+    occurred_at: datetime | None = None
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime | None = None
+    importance: float = 0.5
+    trust: float = 1.0
+    edited: bool = False
+
+    @property
+    def user_id(self) -> str | None:
+        """The user in its scope."""
+        return self.scope.user_id
+
+    @property
+    def agent_id(self) -> str | None:
+        """The agent in its scope."""
+        return self.scope.agent_id
+
+    @property
+    def app_id(self) -> str | None:
+        """The application in its scope."""
+        return self.scope.app_id
+
+    @property
+    def run_id(self) -> str | None:
+        """The session in its scope."""
+        return self.scope.run_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duplicate(_Plain):
+    """A message that was there already.
+
+    `replay`: the same message again, nothing changed. `refreshed`: said again, so the message is in the ledger
+    and the memory that says it became the newest.
+    """
+
+    message_id: str
+    memory_id: str
+    reason: Literal["replay", "refreshed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddResult(_Plain):
+    """Exactly what an `add` stored, and what was there already.
+
+    `messages` are the ids of the ledger messages written now, in the order given (the caller's where given);
+    `memories` the records made now; `duplicates` the rest.
+    """
+
+    memories: tuple[MemoryRecord, ...]
+    messages: tuple[str, ...]
+    duplicates: tuple[Duplicate, ...]
+    batch_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal(_Plain):
+    """One reason for a hit's place: the raw value, what it added to the rank, and its rank alone (from 1)."""
+
+    name: str
+    value: float
+    contribution: float
+    rank: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation(_Plain):
+    """Why a hit stands where it stands: its signals, the fused value, and the time spent in each stage (ms)."""
+
+    signals: tuple[Signal, ...]
+    fused: float
+    timings_ms: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit(_Plain):
+    """A memory found by a search.
+
+    `score` from 0 to 1 means the same in every query of one embedder. `span` is the part of `text` that
+    matched: the whole, or the best passage of a long memory. `sources` are message ids.
+    """
+
+    id: str
+    text: str
+    score: float
+    span: Span
+    memory: MemoryRecord
+    sources: tuple[str, ...]
+    explanation: Explanation | None = None
+
+    @property
+    def passage(self) -> str:
+        """The part of the text that matched."""
+        return self.text[self.span.start : self.span.end]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(_Plain):
+    """One page of memories in the order of their sequence; `next_cursor` is None on the last."""
+
+    items: tuple[MemoryRecord, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change(_Plain):
+    """One entry of the history.
+
+    `old_text` and `new_text` are None where there is no such revision, or where it was erased. `inverse_of`
+    is the change that this one undid, `related_id` the memory that superseded this one.
+    """
+
+    id: str
+    batch_id: str
+    sequence: int
+    memory_id: str
+    action: Action
+    old_revision: int | None
+    new_revision: int | None
+    old_text: str | None
+    new_text: str | None
+    actor: str
+    reason: str | None
+    at: datetime
+    related_id: str | None = None
+    inverse_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureReceipt(_Plain):
+    """What an `erase` removed, and the proof.
+
+    `bytes_scanned` over `files` were searched for `fragments` pieces of the erased text after the erase;
+    `residue` counts what was still found, 0 if `verified`. `tombstones` are the ids of the ERASE changes.
+    """
+
+    memories: int
+    messages: int
+    changes: int
+    units: int
+    files: tuple[str, ...]
+    bytes_scanned: int
+    fragments: int
+    residue: int
+    verified: bool
+    at: datetime
+    tombstones: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats(_Plain):
+    """Counts of what is stored in a scope, and how.
+
+    `unembedded` units have no vector of the store's embedder; `bytes` is the size of all files, None where
+    the store has none.
+    """
+
+    messages: int
+    memories: int
+    superseded: int
+    retired: int
+    erased: int
+    changes: int
+    units: int
+    unembedded: int
+    partitions: int
+    embedder: str | None
+    schema_version: int
+    bytes: int | None
+    path: str | None
