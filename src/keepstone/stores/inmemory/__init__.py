@@ -1,0 +1,243 @@
+"""A store in memory, written to be obviously right: the reference that every other store must agree with.
+
+It scans where others use an index and copies where others use a log, and shares nothing with them but `logic`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import replace
+from datetime import datetime
+
+from keepstone.contract import (
+    AppendMessage,
+    Applied,
+    ArchiveRow,
+    Batch,
+    CandidateQuery,
+    Candidates,
+    EmbedderKey,
+    Job,
+    ListQuery,
+    NewId,
+    PendingUnit,
+    Vector,
+)
+from keepstone.errors import StoreClosedError
+from keepstone.ids import IdSource
+from keepstone.stores.inmemory import finding, reading
+from keepstone.stores.inmemory.erasing import erase
+from keepstone.stores.inmemory.state import State, StoredJob, Tenant, Unit
+from keepstone.stores.inmemory.transaction import Transaction, halves
+from keepstone.stores.inmemory.writing import Writer
+from keepstone.types import Change, ErasureReceipt, LedgerMessage, MemoryRecord, Page, Scope, Stats
+
+__all__ = ["InMemoryStore"]
+
+
+class InMemoryStore:
+    """A `Store` and `JobQueue` that lives as long as the object; safe for threads and event loops.
+
+    A writing call works on a copy of its tenant and swaps it in, so that a failing one leaves nothing.
+    """
+
+    def __init__(self, new_id: NewId | None = None) -> None:
+        self._new_id = new_id or IdSource()
+        self._state: State | None = State()
+        self._lock = threading.Lock()
+
+    async def apply(self, batch: Batch) -> Applied:
+        """Carry out *batch*, or nothing of it."""
+        with self._opened() as state:
+            changed = state.copy(batch.tenant)
+            applied = Writer(changed, batch, self._new_id).apply()
+            self._state = changed
+            return applied
+
+    async def candidates(self, query: CandidateQuery) -> Candidates:
+        """Return the best units by cosine and by BM25, united."""
+        with self._opened() as state:
+            return finding.candidates(state, query)
+
+    async def get(self, ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:
+        """Return the visible memories among *ids*, in the order asked."""
+        with self._opened() as state:
+            return reading.get(state.tenant(scope.tenant), ids, scope)
+
+    async def get_all(self, query: ListQuery) -> Page:
+        """Return one page of the visible memories."""
+        with self._opened() as state:
+            return reading.get_all(state.tenant(query.scope.tenant), query)
+
+    async def neighbours(self, ids: Sequence[str], scope: Scope, before: int, after: int) -> list[LedgerMessage]:
+        """Return the messages around the sources of *ids*, in order."""
+        with self._opened() as state:
+            return reading.neighbours(state.tenant(scope.tenant), ids, scope, before, after)
+
+    async def messages(self, ids: Sequence[str], scope: Scope) -> list[LedgerMessage]:
+        """Return ledger messages by our ids, in the order asked."""
+        with self._opened() as state:
+            return reading.messages(state.tenant(scope.tenant), ids, scope)
+
+    async def known(self, messages: Sequence[AppendMessage]) -> list[bool]:
+        """Return, for each message, whether `apply` would find it a replay."""
+        with self._opened() as state:
+            return [_is_known(state.tenant(m.scope.tenant), m) for m in messages]
+
+    async def history(self, memory_id: str, scope: Scope) -> list[Change]:
+        """Return every change of a memory, oldest first."""
+        with self._opened() as state:
+            return reading.history(state.tenant(scope.tenant), memory_id, scope)
+
+    async def changes(self, id: str, scope: Scope) -> list[Change]:
+        """Return the change, or all changes of the batch, with this id."""
+        with self._opened() as state:
+            return reading.changes(state.tenant(scope.tenant), id, scope)
+
+    async def batch(self, scope: Scope, idempotency_key: str) -> tuple[str, bytes] | None:
+        """Return batch id and fingerprint of an earlier batch with this key and scope."""
+        with self._opened() as state:
+            found = state.tenant(scope.tenant).batches.get((scope, idempotency_key))
+            return None if found is None else (found.id, found.fingerprint)
+
+    async def erase(self, scope: Scope, ids: Sequence[str] | None, batch: Batch) -> ErasureReceipt:
+        """Remove *ids*, or all that *scope* sees, and leave tombstones."""
+        with self._opened() as state:
+            changed = state.copy(scope.tenant)
+            receipt = erase(Transaction(changed, replace(batch, tenant=scope.tenant), self._new_id), scope, ids)
+            self._state = changed
+            return receipt
+
+    async def reset(self, tenant: str) -> None:
+        """Erase everything of *tenant*."""
+        with self._opened() as state:
+            state.tenants.pop(tenant, None)
+
+    async def stats(self, scope: Scope) -> Stats:
+        """Return counts of what *scope* sees."""
+        with self._opened() as state:
+            return reading.stats(state, scope)
+
+    async def dump(
+        self, scope: Scope, cursor: str | None, limit: int, *, include_retired: bool = False
+    ) -> tuple[list[ArchiveRow], str | None]:
+        """Return one page of the archive, and where the next begins."""
+        with self._opened() as state:
+            return reading.dump(state.tenant(scope.tenant), scope, cursor, limit, include_retired)
+
+    async def embedder(self) -> EmbedderKey | None:
+        """Return the vector space of the store."""
+        with self._opened() as state:
+            return state.embedder
+
+    async def pending(self, embedder: EmbedderKey, after: int, limit: int) -> list[PendingUnit]:
+        """Return units with key above *after* that lack a vector of *embedder*."""
+        with self._opened() as state:
+            lacking = {
+                unit.key: text
+                for tenant, unit, text in _all_units(state)
+                if unit.key > after and (unit.key, embedder) not in tenant.vectors
+            }
+            return [PendingUnit(key=key, text=lacking[key]) for key in sorted(lacking)[:limit]]
+
+    async def store_vectors(self, embedder: EmbedderKey, vectors: Mapping[int, Vector]) -> None:
+        """Keep vectors of *embedder* beside those in use; units that went meanwhile are passed over."""
+        with self._opened() as state:
+            for tenant, unit, _ in _all_units(state):
+                if unit.key in vectors:
+                    tenant.vectors[unit.key, embedder] = halves(vectors[unit.key])
+
+    async def adopt(self, embedder: EmbedderKey) -> bool:
+        """Make *embedder* the store's vector space if no unit lacks its vector."""
+        with self._opened() as state:
+            if any((unit.key, embedder) not in tenant.vectors for tenant, unit, _ in _all_units(state)):
+                return False
+            state.embedder = embedder
+            for tenant in state.tenants.values():
+                tenant.vectors = {key: v for key, v in tenant.vectors.items() if key[1] == embedder}
+            return True
+
+    async def close(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._state = None
+
+    async def claim(self, kinds: Sequence[str], limit: int, at: datetime, lease_until: datetime) -> list[Job]:
+        """Lease up to *limit* due jobs, oldest first, only the oldest of each lane."""
+        with self._opened() as state:
+            claimed: list[Job] = []
+            lanes: set[tuple[str, str]] = set()
+            for tenant, job in _waiting_jobs(state):
+                lane = (job.scope.tenant, job.lane)
+                if len(claimed) == limit or lane in lanes:
+                    continue
+                if job.lane:
+                    lanes.add(lane)
+                if job.kind in kinds and _is_due(job, at):
+                    leased = replace(job, attempts=job.attempts + 1, lease_until=lease_until)
+                    tenant.jobs[job.id] = leased
+                    claimed.append(_handed_out(leased, lease_until))
+            return claimed
+
+    async def finish(self, job_id: str) -> None:
+        """Remove a job that is done; one that was erased meanwhile is passed over."""
+        with self._opened() as state:
+            for tenant in state.tenants.values():
+                tenant.jobs.pop(job_id, None)
+
+    async def retry(self, job_id: str, error: str, due: datetime | None) -> None:
+        """Give a job back to be tried at *due*; None keeps it as a dead letter."""
+        with self._opened() as state:
+            for tenant in state.tenants.values():
+                if job_id in tenant.jobs:
+                    job = tenant.jobs[job_id]
+                    tenant.jobs[job_id] = replace(job, error=error, due=due, lease_until=None)
+
+    @contextmanager
+    def _opened(self) -> Iterator[State]:
+        with self._lock:
+            if self._state is None:
+                raise StoreClosedError("The store was closed.")
+            yield self._state
+
+
+def _is_known(tenant: Tenant, message: AppendMessage) -> bool:
+    if message.external_id is not None:
+        known = tenant.by_external_id.get((message.scope, message.external_id))
+        if known is not None:
+            return tenant.messages[known].content_key == message.content_key
+    return message.replay_key is not None and (message.scope, message.replay_key) in tenant.by_replay_key
+
+
+def _all_units(state: State) -> Iterator[tuple[Tenant, Unit, str]]:
+    for tenant in state.tenants.values():
+        for memory in tenant.memories.values():
+            for revision in memory.revisions:
+                text = revision.text or ""
+                for unit in revision.units:
+                    yield tenant, unit, text[unit.span.start : unit.span.end]
+
+
+def _waiting_jobs(state: State) -> list[tuple[Tenant, StoredJob]]:
+    """List the jobs that are not dead letters, oldest first."""
+    jobs = [(t, j) for t in state.tenants.values() for j in t.jobs.values() if j.due is not None]
+    return sorted(jobs, key=lambda j: j[1].sequence)
+
+
+def _is_due(job: StoredJob, at: datetime) -> bool:
+    return job.due is not None and job.due <= at and (job.lease_until is None or job.lease_until <= at)
+
+
+def _handed_out(job: StoredJob, lease_until: datetime) -> Job:
+    return Job(
+        id=job.id,
+        scope=job.scope,
+        kind=job.kind,
+        lane=job.lane,
+        payload=deepcopy(job.payload),
+        attempts=job.attempts,
+        lease_until=lease_until,
+    )

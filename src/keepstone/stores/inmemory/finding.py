@@ -1,0 +1,134 @@
+"""Candidates for a query: every unit that the scope sees is scored, the best of each signal come back."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import mul
+from statistics import fmean, pstdev
+
+from keepstone.contract import Candidate, CandidateQuery, Candidates, Corpus, ListQuery, Vector
+from keepstone.errors import EmbedderMismatchError, LimitError
+from keepstone.logic.ids import partition
+from keepstone.logic.ranking import BM25_B, BM25_K1, bm25_most, idf
+from keepstone.stores.inmemory.reading import is_wanted
+from keepstone.stores.inmemory.state import State, StoredMemory, Tenant, Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """BM25 of one partition for one query, over all of its visible units, whoever asks."""
+
+    idfs: Mapping[int, float]
+    mean_length: float
+
+    @classmethod
+    def of(cls, units: Sequence[Unit], query: Mapping[int, int]) -> Words:
+        """Count the documents, their lengths and those that hold each term of *query*."""
+        holding = {term: sum(term in unit.terms for unit in units) for term in query}
+        return cls(
+            {term: idf(len(units), n) for term, n in holding.items()},
+            fmean(unit.length for unit in units) if units else 0.0,
+        )
+
+    def score(self, unit: Unit, query: Mapping[int, int]) -> float:
+        """Return the BM25 of *unit*, 0 if it holds no term of *query*."""
+        total = 0.0
+        for term, count in query.items():
+            if frequency := unit.terms.get(term, 0):
+                norm = 1 - BM25_B + BM25_B * unit.length / (self.mean_length or 1.0)
+                saturated = frequency * (BM25_K1 + 1) / (frequency + BM25_K1 * norm)
+                total += count * self.idfs[term] * saturated
+        return total
+
+
+def candidates(state: State, query: CandidateQuery) -> Candidates:
+    """Return the best units by cosine and by BM25, united, and each partition's statistics."""
+    given, stored = query.embedder, state.embedder
+    if given is not None and stored is not None and given != stored:
+        raise EmbedderMismatchError(str(stored), str(given))
+    tenant = state.tenant(query.scope.tenant)
+    seen = {m.record.id: m for m in tenant.memories.values() if m.visible and query.scope.sees(m.record.scope)}
+    names = sorted({partition(m.record.scope) for m in seen.values()}, key=lambda n: tenant.partitions[n].number)
+    if len(names) > query.partitions_max:
+        raise LimitError(
+            f"The query spans {len(names)} partitions, and at most {query.partitions_max} are allowed: "
+            f"name a user, or raise `fan_out_partitions_max`."
+        )
+    corpora: dict[str, Corpus] = {}
+    wanted: list[Candidate] = []
+    for name in names:
+        scored, corpora[name] = _partition(state, tenant, name, seen, query)
+        wanted += [c for c in scored if is_wanted(seen[c.memory_id], _as_list(query))]
+    dense = _best(wanted, query.limit, lambda c: c.cosine)
+    words = _best(wanted, query.limit, lambda c: c.bm25 if c.bm25 > 0 else None)
+    united = {(c.memory_id, c.unit): c for c in (*dense, *words)}
+    return Candidates(items=tuple(united.values()), corpora=corpora)
+
+
+def _partition(
+    state: State, tenant: Tenant, name: str, seen: Mapping[str, StoredMemory], query: CandidateQuery
+) -> tuple[list[Candidate], Corpus]:
+    everyones = [m for m in tenant.memories.values() if m.visible and partition(m.record.scope) == name]
+    words = Words.of([u for m in everyones for u in _units(m)], query.terms)
+    vector = None if query.vector is None else _floats(query.vector)
+    scored: list[Candidate] = []
+    for memory in everyones:
+        if memory.record.id not in seen:
+            continue
+        for unit in _units(memory):
+            kept = None
+            if vector is not None and state.embedder is not None:
+                kept = tenant.vectors.get((unit.key, state.embedder))
+            scored.append(
+                Candidate(
+                    memory_id=memory.record.id,
+                    partition=name,
+                    sequence=memory.record.sequence,
+                    unit=unit.number,
+                    recency=memory.recency,
+                    span=unit.span,
+                    cosine=None if kept is None or vector is None else sum(map(mul, kept, vector)),
+                    bm25=words.score(unit, query.terms),
+                    status=memory.record.status,
+                    kind=memory.record.kind,
+                )
+            )
+    cosines = [c.cosine for c in scored if c.cosine is not None]
+    weights = [c.bm25 for c in scored]
+    return scored, Corpus(
+        units=len(scored),
+        cosine_mean=fmean(cosines) if cosines else 0.0,
+        cosine_deviation=pstdev(cosines) if cosines else 0.0,
+        bm25_mean=fmean(weights) if weights else 0.0,
+        bm25_deviation=pstdev(weights) if weights else 0.0,
+        bm25_most=bm25_most(query.terms, words.idfs),
+    )
+
+
+def _units(memory: StoredMemory) -> tuple[Unit, ...]:
+    return memory.current.units if memory.current is not None else ()
+
+
+def _floats(vector: Vector) -> tuple[float, ...]:
+    return struct.unpack(f"<{len(vector)}f", struct.pack(f"<{len(vector)}f", *vector))
+
+
+def _best(found: Sequence[Candidate], limit: int, signal: Callable[[Candidate], float | None]) -> list[Candidate]:
+    """Return the *limit* best by *signal*; of equals, the earlier in its partition."""
+    having = [(value, c) for c in found if (value := signal(c)) is not None]
+    having.sort(key=lambda h: (-h[0], h[1].sequence, h[1].unit))
+    return [c for _, c in having[:limit]]
+
+
+def _as_list(query: CandidateQuery) -> ListQuery:
+    return ListQuery(
+        scope=query.scope,
+        at=query.at,
+        limit=query.limit,
+        where=query.where,
+        kinds=query.kinds,
+        include_expired=query.include_expired,
+        include_superseded=query.include_superseded,
+    )

@@ -1,0 +1,102 @@
+"""One transaction on a state that nobody else sees yet: what every operation needs to read and write it."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+from keepstone.contract import Batch, NewId, NewUnit, Outcome, SourceSpan, Vector
+from keepstone.errors import ConflictError, InvalidRequestError, NotFoundError, ScopeError
+from keepstone.logic.ids import bucket
+from keepstone.stores.inmemory.state import State, StoredMemory, StoredMessage, Unit
+from keepstone.types import Action, Change, MemoryRecord, Scope
+
+
+def halves(vector: Vector) -> tuple[float, ...]:
+    """Return *vector* rounded to half precision, in which every engine keeps it."""
+    return struct.unpack(f"<{len(vector)}e", struct.pack(f"<{len(vector)}e", *vector))
+
+
+class Transaction:
+    """One batch at work on *state*, its own until whoever made it swaps it in; of no use after an error."""
+
+    def __init__(self, state: State, batch: Batch, new_id: NewId) -> None:
+        self.state, self.batch, self.new_id = state, batch, new_id
+        self.tenant = state.tenants[batch.tenant]
+        self.logged: list[str] = []
+
+    def log(self, record: MemoryRecord, action: Action, **details: Any) -> int:
+        """Enter a change of *record* into the history; return its sequence."""
+        sequence = self.tenant.next_sequence(record.scope, "changes")
+        change = Change(
+            id=self.new_id(self.batch.at, bucket(record.scope)),
+            batch_id=self.batch.id,
+            sequence=sequence,
+            memory_id=record.id,
+            action=action,
+            old_revision=details.get("old"),
+            new_revision=details.get("new"),
+            old_text=None,
+            new_text=None,
+            actor=self.batch.actor,
+            reason=self.batch.reason or details.get("reason"),
+            at=self.batch.at,
+            related_id=details.get("related_id"),
+            inverse_of=details.get("inverse_of"),
+        )
+        self.tenant.changes[change.id] = change
+        self.logged.append(change.id)
+        return sequence
+
+    def visible(self, id: str, expected_revision: int | None) -> StoredMemory:
+        """Return the memory *id* in its current revision; NotFoundError if no verb but `history` may show it."""
+        memory = self.tenant.memories.get(id)
+        if memory is None or not memory.visible:
+            raise NotFoundError(f"There is no memory {id!r}.")
+        self.expect(memory, expected_revision)
+        return memory
+
+    def expect(self, memory: StoredMemory, revision: int | None) -> None:
+        """Raise ConflictError unless *memory* is at *revision*; None expects nothing."""
+        if revision is not None and revision != memory.record.revision:
+            raise ConflictError(
+                f"Memory {memory.record.id!r} is at revision {memory.record.revision}, not {revision}.",
+                blocking=(memory.record.id,),
+            )
+
+    def writable(self, scope: Scope) -> Scope:
+        """Return *scope* if this batch may write into it."""
+        if scope.tenant != self.batch.tenant:
+            raise InvalidRequestError("A batch writes to one tenant.")
+        if scope.owner is None:
+            raise ScopeError("A memory needs a user, agent, app or run.")
+        return scope
+
+    def public(self, sources: Sequence[SourceSpan]) -> tuple[str, ...]:
+        """Return the ids by which callers know the messages of *sources*, each once."""
+        ids = [self.tenant.messages[s.message_id].message.public_id for s in sources]
+        return tuple(dict.fromkeys(ids))
+
+    def units(self, units: Sequence[NewUnit]) -> tuple[Unit, ...]:
+        """Return *units* with keys of their own, their vectors kept beside."""
+        made = []
+        for number, unit in enumerate(units):
+            self.state.last_unit += 1
+            key = self.state.last_unit
+            made.append(Unit(key=key, number=number, span=unit.span, terms=dict(unit.terms), length=unit.length))
+            if unit.vector is not None:
+                space = self.batch.embedder
+                if space is None or len(unit.vector) != space.dimensions:
+                    raise InvalidRequestError("A vector does not have the dimensions of the batch's embedder.")
+                self.tenant.vectors[key, space] = halves(unit.vector)
+        return tuple(made)
+
+    def replay_of(self, earlier: StoredMessage) -> Outcome:
+        """Return the outcome for a message that is *earlier* again; its memory is the first made from it."""
+        message = earlier.message
+        memory_id = next(
+            (m.record.id for m in self.tenant.memories.values() if any(s.message_id == message.id for s in m.sources)),
+            None,
+        )
+        return Outcome(kind="replay", memory_id=memory_id, message_id=message.id, external_id=message.external_id)

@@ -1,0 +1,123 @@
+"""Checks of a store's file against itself: integrity, and every index counted against the truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import apsw
+
+from keepstone.stores.sqlite import encoding as enc
+from keepstone.stores.sqlite import schema
+from keepstone.stores.sqlite.vectors import active
+from keepstone.types import Scope, Stats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One check: its name, whether all is well, what was found, and what to do if not."""
+
+    name: str
+    ok: bool
+    detail: str
+    advice: str = ""
+
+
+_COUNTS = (
+    ("memories without a revision", "memories m", "m.status < 3 AND NOT EXISTS (SELECT 1 FROM revisions r "
+     "WHERE r.memory = m.key AND r.number = m.revision)"),
+    ("episodes without a text", "memories m JOIN revisions r ON r.memory = m.key AND r.number = m.revision",
+     "m.status < 2 AND r.text IS NULL AND NOT EXISTS (SELECT 1 FROM sources o WHERE o.memory = m.key)"),
+    ("sources without a message", "sources o", "NOT EXISTS (SELECT 1 FROM messages x WHERE x.key = o.message)"),
+    ("sources without a memory", "sources o", "NOT EXISTS (SELECT 1 FROM memories m WHERE m.key = o.memory)"),
+    ("messages without a memory", "messages x", "NOT EXISTS (SELECT 1 FROM sources o WHERE o.message = x.key)"),
+    ("memories without units", "memories m", "m.status < 2 AND NOT EXISTS (SELECT 1 FROM units u "
+     "WHERE u.memory = m.key AND u.revision = m.unit_revision)"),
+    ("units without a memory", "units u", "NOT EXISTS (SELECT 1 FROM memories m WHERE m.key = u.memory)"),
+    ("vectors without a unit", "vectors v", "NOT EXISTS (SELECT 1 FROM units u WHERE u.key = v.key)"),
+    ("memories without history", "memories m", "NOT EXISTS (SELECT 1 FROM changes c WHERE c.memory = m.key)"),
+    ("changes without a memory", "changes c", "NOT EXISTS (SELECT 1 FROM memories m WHERE m.key = c.memory)"),
+    ("partitions behind their history", "partitions p", "p.version < ifnull((SELECT max(c.key) & 4294967295 "
+     "FROM changes c WHERE c.key BETWEEN p.id << 32 AND (p.id << 32) + 4294967295), 0)"),
+    ("scopes behind their messages", "scopes s",
+     "s.messages < (SELECT count(*) FROM messages x WHERE x.scope = s.key)"),
+)  # fmt: skip
+_REBUILD = "Save what can be read with `keepstone export`, then `keepstone import` it into a new store."
+
+
+def check(db: apsw.Connection) -> list[Finding]:
+    """Return every check of the file, done in one snapshot."""
+    damage = [r[0] for r in db.execute("PRAGMA integrity_check(5)")]
+    intact = damage == ["ok"]
+    detail = "intact" if intact else "; ".join(damage)
+    findings = [Finding(name="file", ok=intact, detail=detail, advice="" if intact else _REBUILD)]
+    for name, tables, wrong in _COUNTS:
+        count = next(iter(db.execute(f"SELECT count(*) FROM {tables} WHERE {wrong}")))[0]
+        findings.append(Finding(name=name, ok=count == 0, detail=str(count), advice="" if count == 0 else _REBUILD))
+    return [*findings, _vectors(db)]
+
+
+def _vectors(db: apsw.Connection) -> Finding:
+    space = active(db)
+    sql = "SELECT count(*) FROM units u WHERE NOT EXISTS (SELECT 1 FROM vectors v WHERE v.key = u.key)"
+    missing = next(iter(db.execute(sql)))[0]
+    if space is not None:
+        wrong = "SELECT count(*) FROM vectors WHERE length(vector) <> ?"
+        missing += next(iter(db.execute(wrong, (2 * space.dimensions,))))[0]
+    detail = f"{missing} missing; space: {space or 'none'}"
+    return Finding(name="vectors", ok=missing == 0, detail=detail, advice="Run `keepstone reembed`." if missing else "")
+
+
+def stats(db: apsw.Connection, scope: Scope, size: int | None, path: str) -> Stats:
+    """Return counts of what *scope* sees."""
+    from keepstone.stores.sqlite.reading import partitions, scope_keys
+
+    reached = partitions(db, scope)
+    keys = [k for p in reached for k in scope_keys(db, p, scope)]
+    everything = scope.is_empty and len(reached) == _one(db, "SELECT count(*) FROM partitions")
+    statuses = [0, 0, 0, 0]
+    messages = changes = units = unembedded = 0
+    lacking = "NOT EXISTS (SELECT 1 FROM vectors v WHERE v.key = u.key)"
+    if everything:
+        for status, count in db.execute("SELECT status, count(*) FROM memories GROUP BY status"):
+            statuses[status] = count
+        messages = _one(db, "SELECT count(*) FROM messages")
+        changes = _one(db, "SELECT count(*) FROM changes")
+        units = _one(db, "SELECT count(*) FROM units")
+        unembedded = units - _one(db, "SELECT count(*) FROM vectors")
+    else:
+        for key in keys:
+            for status, count in db.execute(
+                "SELECT status, count(*) FROM memories WHERE scope = ? GROUP BY status", (key,)
+            ):
+                statuses[status] += count
+            messages += _one(db, "SELECT count(*) FROM messages WHERE scope = ?", key)
+            of_scope = "JOIN memories m ON m.key = {}.memory WHERE m.scope = ?"
+            changes += _one(db, f"SELECT count(*) FROM changes c {of_scope.format('c')}", key)
+            units += _one(db, f"SELECT count(*) FROM units u {of_scope.format('u')}", key)
+            unembedded += _one(db, f"SELECT count(*) FROM units u {of_scope.format('u')} AND {lacking}", key)
+    space = active(db)
+    return Stats(
+        messages=messages,
+        memories=statuses[enc.CURRENT] + statuses[enc.SUPERSEDED],
+        superseded=statuses[enc.SUPERSEDED],
+        retired=statuses[enc.RETIRED],
+        erased=statuses[enc.ERASED],
+        changes=changes,
+        units=units,
+        unembedded=unembedded,
+        partitions=sum(any(_holds(db, k) for k in scope_keys(db, p, scope)) for p in reached),
+        embedder=None if space is None else str(space),
+        schema_version=schema.VERSION,
+        bytes=size,
+        path=path,
+    )
+
+
+def _holds(db: apsw.Connection, scope_key: int) -> bool:
+    sql = """SELECT EXISTS(SELECT 1 FROM memories WHERE scope = ?1)
+                 OR EXISTS(SELECT 1 FROM messages WHERE scope = ?1)"""
+    return bool(_one(db, sql, scope_key))
+
+
+def _one(db: apsw.Connection, sql: str, *values: object) -> int:
+    return int(next(iter(db.execute(sql, values)))[0])

@@ -1,0 +1,293 @@
+"""Erasing: every copy goes, a tombstone without content stays, and the bytes of the files are searched for proof."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import apsw
+
+from keepstone.contract import Batch, NewId
+from keepstone.errors import NotFoundError
+from keepstone.stores.sqlite import encoding as enc
+from keepstone.stores.sqlite.places import Places
+from keepstone.stores.sqlite.reading import revision_text
+from keepstone.types import Action, ErasureReceipt, Scope
+
+FRAGMENT_CHARS = 24
+FRAGMENT_BYTES_MIN = 8
+FRAGMENTS_MAX = 400
+SCAN_BYTES_MAX = 4_000_000_000
+_CHUNK = 1 << 24
+
+
+@dataclass(slots=True)
+class Doomed:
+    """What one erase takes away, and pieces of its text to look for afterwards."""
+
+    memories: dict[int, int] = field(default_factory=dict)
+    messages: dict[int, int] = field(default_factory=dict)
+    fragments: list[str] = field(default_factory=list)
+    tombstones: list[str] = field(default_factory=list)
+    changes: int = 0
+    units: int = 0
+
+
+def remove(db: apsw.Connection, scope: Scope, ids: Sequence[str] | None, batch: Batch, new_id: NewId) -> Doomed:
+    """Remove the rows, inside a write transaction, and return what they were.
+
+    Raises:
+        NotFoundError: an id is not in the scope; nothing is removed.
+    """
+    places = Places(db, scope.tenant)
+    doomed = Doomed()
+    if ids is None:
+        _choose_scope(db, places, scope, doomed)
+    else:
+        _choose_ids(db, places, scope, ids, doomed)
+    _choose_orphans(db, doomed)
+    doomed.fragments = _fragments(_texts(db, doomed))
+    _delete_jobs(db, places, scope, ids, doomed)
+    for key in doomed.messages:
+        db.execute("DELETE FROM sources WHERE message = ?", (key,))
+        db.execute("DELETE FROM messages WHERE key = ?", (key,))
+    for key in doomed.memories:
+        _delete_memory(db, key, doomed)
+    _leave_tombstones(db, places, batch, new_id, doomed)
+    places.save()
+    touched = {k >> enc.SEQUENCE_BITS for k in (*doomed.memories, *doomed.messages)}
+    db.executemany("UPDATE partitions SET epoch = epoch + 1 WHERE id = ?", [(p,) for p in touched])
+    return doomed
+
+
+def prove(db: apsw.Connection, files: Sequence[Path], doomed: Doomed, batch: Batch) -> ErasureReceipt:
+    """Empty the WAL and search every file for pieces of what was erased; rebuild the file if one is left.
+
+    Runs outside a transaction. A piece that other messages hold too proves nothing and is not counted.
+    """
+    emptied = _empty_wal(db)
+    fragments = _bounded(doomed.fragments, files)
+    residue = _residue(db, files, fragments)
+    if residue:
+        db.execute("VACUUM")
+        emptied = _empty_wal(db)
+        residue = _residue(db, files, fragments)
+    return ErasureReceipt(
+        memories=len(doomed.memories),
+        messages=len(doomed.messages),
+        changes=doomed.changes,
+        units=doomed.units,
+        files=tuple(f.name for f in files),
+        bytes_scanned=sum(f.stat().st_size for f in files if f.exists()),
+        fragments=len(fragments),
+        residue=len(residue),
+        verified=emptied and not residue,
+        at=batch.at,
+        tombstones=tuple(doomed.tombstones),
+    )
+
+
+def _choose_scope(db: apsw.Connection, places: Places, scope: Scope, doomed: Doomed) -> None:
+    for _, key in list(places.seen_by(scope)):
+        sql = "SELECT key, scope FROM memories WHERE scope = ? AND status <> ?"
+        doomed.memories.update(db.execute(sql, (key, enc.ERASED)))
+        doomed.messages.update(db.execute("SELECT key, scope FROM messages WHERE scope = ?", (key,)))
+
+
+def _choose_ids(db: apsw.Connection, places: Places, scope: Scope, ids: Sequence[str], doomed: Doomed) -> None:
+    seen = {key for _, key in places.seen_by(scope)}
+    for id in ids:
+        raw = enc.raw_id(id)
+        sql = "SELECT key, scope FROM memories WHERE id = ? AND status <> ?"
+        memories = [r for r in db.execute(sql, (raw, enc.ERASED)) if r[1] in seen]
+        doomed.memories.update(memories)
+        if memories:
+            continue
+        found = [r for r in db.execute("SELECT key, scope FROM messages WHERE id = ?", (raw,)) if r[1] in seen]
+        if not found:
+            sql = "SELECT key, scope FROM messages WHERE scope = ? AND external_id = ?"
+            found = [r for s in seen for r in db.execute(sql, (s, id))]
+        if not found:
+            raise NotFoundError(f"No memory or message {id} in this scope; nothing was erased.")
+        doomed.messages.update(found)
+
+
+def _choose_orphans(db: apsw.Connection, doomed: Doomed) -> None:
+    """What goes along: the sources of what goes, and memories that lose the last of what they came from."""
+    waiting = [*doomed.memories]
+    sources = "SELECT x.key, x.scope FROM sources o JOIN messages x ON x.key = o.message WHERE o.memory = ?"
+    said_by = "SELECT m.key, m.scope FROM sources o JOIN memories m ON m.key = o.memory WHERE o.message = ?"
+    children = "SELECT m.key, m.scope FROM derived_from d JOIN memories m ON m.key = d.memory WHERE d.parent = ?"
+    looked: set[int] = set()
+    while True:
+        for memory in waiting:
+            doomed.messages.update(db.execute(sources, (memory,)))
+        heirs = [r for m in waiting for r in db.execute(children, (m,))]
+        heirs += [r for m in doomed.messages.keys() - looked for r in db.execute(said_by, (m,))]
+        looked.update(doomed.messages)
+        waiting = []
+        for key, scope in heirs:
+            if key not in doomed.memories and _is_orphan(db, key, doomed):
+                doomed.memories[key] = scope
+                waiting.append(key)
+        if not waiting:
+            return
+
+
+def _is_orphan(db: apsw.Connection, key: int, doomed: Doomed) -> bool:
+    said = [r[0] for r in db.execute("SELECT message FROM sources WHERE memory = ?", (key,))]
+    if said:
+        return all(m in doomed.messages for m in said)
+    return all(r[0] in doomed.memories for r in db.execute("SELECT parent FROM derived_from WHERE memory = ?", (key,)))
+
+
+def _texts(db: apsw.Connection, doomed: Doomed) -> Iterable[str]:
+    for key in doomed.messages:
+        for row in db.execute("SELECT content, name, metadata FROM messages WHERE key = ?", (key,)):
+            yield from (t for t in row if t)
+    for key in doomed.memories:
+        for number, metadata in list(db.execute("SELECT number, metadata FROM revisions WHERE memory = ?", (key,))):
+            yield revision_text(db, key, number) or ""
+            yield metadata or ""
+        for (reason,) in db.execute("SELECT reason FROM changes WHERE memory = ? AND reason IS NOT NULL", (key,)):
+            yield reason
+
+
+def _fragments(texts: Iterable[str]) -> list[str]:
+    found: dict[str, None] = {}
+    for text in texts:
+        middle = max(0, (len(text) - FRAGMENT_CHARS) // 2)
+        for start in (0, middle, max(0, len(text) - FRAGMENT_CHARS)):
+            piece = text[start : start + FRAGMENT_CHARS]
+            if len(piece.encode()) >= FRAGMENT_BYTES_MIN:
+                found[piece] = None
+    return list(found)
+
+
+def _delete_memory(db: apsw.Connection, key: int, doomed: Doomed) -> None:
+    units = [r[0] for r in db.execute("SELECT key FROM units WHERE memory = ?", (key,))]
+    for unit in units:
+        for table in ("units", "vectors", "next_vectors"):
+            db.execute(f"DELETE FROM {table} WHERE key = ?", (unit,))
+    doomed.units += len(units)
+    batches = [r[0] for r in db.execute("SELECT batch FROM changes WHERE memory = ?", (key,))]
+    db.executemany("DELETE FROM batches WHERE batch = ?", [(b,) for b in batches])
+    doomed.changes += len(batches)
+    for table in ("revisions", "sources", "derived_from", "changes", "feedback", "links"):
+        db.execute(f"DELETE FROM {table} WHERE memory = ?", (key,))
+    db.execute("DELETE FROM derived_from WHERE parent = ?", (key,))
+    db.execute("UPDATE changes SET related = NULL WHERE related = ?", (key,))
+
+
+def _delete_jobs(db: apsw.Connection, places: Places, scope: Scope, ids: Sequence[str] | None, doomed: Doomed) -> None:
+    if ids is None:
+        for _, key in list(places.seen_by(scope)):
+            db.execute("DELETE FROM jobs WHERE scope = ?", (key,))
+            db.execute("DELETE FROM batches WHERE scope = ?", (key,))
+        return
+    names = [r[0] for k in doomed.memories for r in db.execute("SELECT id FROM memories WHERE key = ?", (k,))]
+    names += [r[0] for k in doomed.messages for r in db.execute("SELECT id FROM messages WHERE key = ?", (k,))]
+    for raw in names:
+        db.execute("DELETE FROM jobs WHERE instr(payload, ?)", (enc.text_id(raw),))
+
+
+def _leave_tombstones(db: apsw.Connection, places: Places, batch: Batch, new_id: NewId, doomed: Doomed) -> None:
+    at = enc.micros(batch.at)
+    for key, scope in sorted(doomed.memories.items()):
+        place = places.at(scope)
+        id, sequence = new_id(batch.at, place.bucket), place.next_change()
+        db.execute(
+            "INSERT INTO changes VALUES(?,?,?,?,?,NULL,NULL,NULL,?,?,?,NULL)",
+            (
+                enc.key(place.partition, sequence), enc.raw_id(id), enc.raw_id(batch.id),
+                enc.ACTION_NUMBERS[Action.ERASE], key, batch.actor, batch.reason, at,
+            ),
+        )  # fmt: skip
+        db.execute(
+            """UPDATE memories SET status = ?1, kind = 0, role = NULL, name = NULL, categories = NULL,
+                 occurred_at = NULL, occurred_offset = NULL, valid_from = NULL, valid_to = NULL, created_at = ?2,
+                 updated_at = ?2, expires_at = NULL, importance = 0, trust = 0, strength = 0, recency = 0,
+                 changed = ?3, superseded_by = NULL, review = NULL, statement_key = NULL WHERE key = ?4""",
+            (enc.ERASED, at, sequence, key),
+        )
+        doomed.tombstones.append(id)
+
+
+def _empty_wal(db: apsw.Connection) -> bool:
+    """Move the WAL into the file and truncate it; False while a reader of another process holds it."""
+    try:
+        busy = next(iter(db.execute("PRAGMA wal_checkpoint(TRUNCATE)")))[0]
+    except apsw.BusyError:
+        return False
+    return not busy
+
+
+def _bounded(fragments: Sequence[str], files: Sequence[Path]) -> list[str]:
+    """As many fragments, spread evenly, as can be searched for in reasonable time."""
+    size = sum(f.stat().st_size for f in files if f.exists()) or 1
+    most = max(8, min(FRAGMENTS_MAX, SCAN_BYTES_MAX // size))
+    step = -(-len(fragments) // most) or 1
+    return list(fragments[::step])
+
+
+def _residue(db: apsw.Connection, files: Sequence[Path], fragments: Sequence[str]) -> list[str]:
+    if not fragments:
+        return []
+    return [f for f in _scan(files, fragments) if not _is_someone_elses(db, f)]
+
+
+def _scan(files: Sequence[Path], fragments: Sequence[str]) -> set[str]:
+    needles = {f: f.encode() for f in fragments}
+    overlap = max(len(n) for n in needles.values())
+    found: set[str] = set()
+    for file in files:
+        if not file.exists():
+            continue
+        with file.open("rb") as stream:
+            tail = b""
+            while chunk := stream.read(_CHUNK):
+                window = tail + chunk
+                found.update(f for f, n in needles.items() if f not in found and n in window)
+                tail = window[-overlap:]
+    return found
+
+
+def _is_someone_elses(db: apsw.Connection, fragment: str) -> bool:
+    places = (
+        ("messages", ("content", "name", "metadata", "external_id")),
+        ("revisions", ("text", "metadata")),
+        ("changes", ("reason", "actor")),
+        ("memories", ("name",)),
+        ("scopes", ("user_id", "agent_id", "app_id", "run_id")),
+        ("jobs", ("payload", "error")),
+    )
+    for table, columns in places:
+        for column in columns:
+            sql = f"SELECT 1 FROM {table} WHERE instr({column}, ?) LIMIT 1"
+            if next(iter(db.execute(sql, (fragment,))), None) is not None:
+                return True
+    return False
+
+
+def reset(db: apsw.Connection, tenant: str) -> None:
+    """Remove every row of *tenant*, inside a write transaction."""
+    partitions = [r[0] for r in db.execute("SELECT id FROM partitions WHERE tenant = ?", (tenant,))]
+    for partition in partitions:
+        low, high = enc.bounds(partition)
+        between = "BETWEEN ? AND ?"
+        for table in ("messages", "memories", "changes", "units", "vectors", "next_vectors", "scopes"):
+            db.execute(f"DELETE FROM {table} WHERE key {between}", (low, high))
+        for table in ("revisions", "sources", "derived_from", "feedback", "links"):
+            db.execute(f"DELETE FROM {table} WHERE memory {between}", (low, high))
+        db.execute(f"DELETE FROM batches WHERE scope {between}", (low, high))
+        db.execute("DELETE FROM jobs WHERE partition = ?", (partition,))
+        db.execute("DELETE FROM partitions WHERE id = ?", (partition,))
+    if next(iter(db.execute("SELECT 1 FROM partitions LIMIT 1")), None) is None:
+        db.execute("DELETE FROM meta WHERE name IN ('embedder', 'next_embedder')")
+
+
+def compact(db: apsw.Connection) -> None:
+    """Give freed pages back, zeroed, and empty the WAL; runs outside a transaction."""
+    db.execute("VACUUM")
+    _empty_wal(db)

@@ -1,0 +1,185 @@
+"""The in-memory index of one partition: its vectors and postings, kept right by the partition's version.
+
+Built from the file when a partition is first searched, then caught up through the history: whatever changed a memory,
+in any process, left a change there. Used under the lock of the partition only.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import apsw
+import numpy as np
+
+from keepstone.stores.sqlite import encoding as enc
+from keepstone.stores.sqlite.columns import Array, Column, Postings
+from keepstone.types import MemoryRecord
+
+_MEMORIES = "SELECT key, id, scope, kind, status, unit_revision, expires_at, recency FROM memories"
+_UNITS = """
+SELECT u.key, u.memory, u.revision, u.number, u.first, u.last, u.length, u.terms, v.vector
+FROM units u LEFT JOIN vectors v ON v.key = u.key
+"""
+NEVER = np.iinfo(np.int64).max
+_RECORD_BYTES = 2_000
+
+
+class PartitionIndex:
+    """Arrays over the memories and the units of one partition; a slot is a place in them.
+
+    Only units of a memory's current revision are `live`; whether the memory is visible stands in `status`.
+    """
+
+    def __init__(self, db: apsw.Connection, partition: int, dimensions: int) -> None:
+        self.partition = partition
+        self.dimensions = dimensions
+        self.version, self.epoch = _stamp(db, partition)
+        self.slot_of: dict[int, int] = {}
+        self.records: dict[int, MemoryRecord] = {}
+        self.key, self.id = Column(np.int64), Column("V16")
+        self.scope, self.kind, self.status = Column(np.int64), Column(np.uint8), Column(np.uint8)
+        self.unit_revision, self.expires, self.recency = Column(np.int64), Column(np.int64), Column(np.int64)
+        self.memory, self.number = Column(np.int32), Column(np.int32)
+        self.first, self.last, self.length = Column(np.int32), Column(np.int32), Column(np.int32)
+        self.live, self.embedded = Column(np.bool_), Column(np.bool_)
+        self.vectors = Column(np.float16, dimensions)
+        self.postings = Postings()
+        low, high = enc.bounds(partition)
+        where = f" WHERE key BETWEEN ? AND ? AND status <= {enc.LAST_VISIBLE}"
+        self._add_memories(list(db.execute(_MEMORIES + where, (low, high))))
+        self._add_units(list(db.execute(_UNITS + " WHERE u.key BETWEEN ? AND ?", (low, high))))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes taken, about."""
+        columns = [v for v in vars(self).values() if isinstance(v, Column)]
+        size = sum(c.nbytes for c in columns) + self.postings.nbytes
+        return size + 100 * len(self.slot_of) + _RECORD_BYTES * len(self.records)
+
+    def catch_up(self, db: apsw.Connection) -> bool:
+        """Bring the index to the version of the snapshot; False if building it anew is better."""
+        version, epoch = _stamp(db, self.partition)
+        if epoch != self.epoch:
+            return False
+        if version == self.version:
+            return True
+        low, high = enc.key(self.partition, self.version), enc.bounds(self.partition)[1]
+        if version - self.version > max(1000, len(self.slot_of) // 4):
+            return False
+        sql = "SELECT DISTINCT memory FROM changes WHERE key > ? AND key <= ?"
+        for (key,) in list(db.execute(sql, (low, high))):
+            self._refresh(db, key)
+        self.version = version
+        live = self.live.rows
+        return len(live) < 64 or int(live.sum()) * 2 >= len(live)
+
+    def _refresh(self, db: apsw.Connection, key: int) -> None:
+        row = next(iter(db.execute(_MEMORIES + " WHERE key = ?", (key,))), None)
+        slot = self.slot_of.get(key)
+        if slot is None:
+            if row is not None and row[4] <= enc.LAST_VISIBLE:
+                self._add_memories([row])
+                self._add_units(self._units_of(db, key))
+            return
+        self.records.pop(slot, None)
+        if row is None:
+            self.status.rows[slot] = enc.ERASED
+            return
+        self.kind.rows[slot], self.status.rows[slot] = row[3], row[4]
+        self.expires.rows[slot] = NEVER if row[6] is None else row[6]
+        self.recency.rows[slot] = row[7]
+        if self.unit_revision.rows[slot] != row[5]:
+            self.unit_revision.rows[slot] = row[5]
+            self.live.rows[self.memory.rows == slot] = False
+            self._add_units(self._units_of(db, key))
+
+    def _units_of(self, db: apsw.Connection, key: int) -> list[tuple[Any, ...]]:
+        return list(db.execute(_UNITS + " WHERE u.memory = ? ORDER BY u.key", (key,)))
+
+    def _add_memories(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        first = len(self.slot_of)
+        self.slot_of.update((r[0], first + i) for i, r in enumerate(rows))
+        self.key.extend([r[0] for r in rows])
+        self.id.extend(np.frombuffer(b"".join(r[1] for r in rows), dtype="V16"))
+        self.scope.extend([r[2] for r in rows])
+        self.kind.extend([r[3] for r in rows])
+        self.status.extend([r[4] for r in rows])
+        self.unit_revision.extend([r[5] for r in rows])
+        self.expires.extend([NEVER if r[6] is None else r[6] for r in rows])
+        self.recency.extend([r[7] for r in rows])
+
+    def _add_units(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        slots, revisions = self.slot_of, self.unit_revision.rows
+        kept = [r for r in rows if (s := slots.get(r[1])) is not None and revisions[s] == r[2]]
+        if not kept:
+            return
+        first = len(self.live.rows)
+        self.memory.extend([slots[r[1]] for r in kept])
+        self.number.extend([r[3] for r in kept])
+        self.first.extend([r[4] for r in kept])
+        self.last.extend([r[5] for r in kept])
+        self.length.extend([r[6] for r in kept])
+        self.live.extend(np.ones(len(kept), dtype=np.bool_))
+        terms, counts, sizes = enc.unpack_terms([r[7] for r in kept])
+        self.postings.extend(terms, counts, sizes, first)
+        size = 2 * self.dimensions
+        self.embedded.extend([r[8] is not None and len(r[8]) == size for r in kept])
+        nothing = bytes(size)
+        packed = b"".join([r[8] if r[8] is not None and len(r[8]) == size else nothing for r in kept])
+        self.vectors.extend(np.frombuffer(packed, dtype="<f2").reshape(len(kept), self.dimensions))
+
+
+class IndexCache:
+    """The indexes of the partitions searched last, within a budget of bytes; the one in use always stays."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._lock = threading.Lock()
+        self._locks: dict[int, threading.Lock] = {}
+        self._indexes: OrderedDict[int, tuple[PartitionIndex, int]] = OrderedDict()
+        self._bytes = 0
+
+    def lock(self, partition: int) -> threading.Lock:
+        """Return the lock under which the index of *partition* is used."""
+        with self._lock:
+            return self._locks.setdefault(partition, threading.Lock())
+
+    def current(self, db: apsw.Connection, partition: int, dimensions: int) -> PartitionIndex:
+        """Return the index of *partition* as of the snapshot of *db*; call with the partition's lock held."""
+        with self._lock:
+            known = self._indexes.get(partition)
+        index = known[0] if known is not None else None
+        if index is None or index.dimensions != dimensions or not index.catch_up(db):
+            index = PartitionIndex(db, partition, dimensions)
+        self._keep(partition, index)
+        return index
+
+    def drop(self) -> None:
+        """Forget every index."""
+        with self._lock:
+            self._indexes.clear()
+            self._bytes = 0
+
+    def _keep(self, partition: int, index: PartitionIndex) -> None:
+        size = index.nbytes
+        with self._lock:
+            old = self._indexes.pop(partition, None)
+            self._bytes += size - (old[1] if old is not None else 0)
+            self._indexes[partition] = (index, size)
+            while self._bytes > self._bytes_max and len(self._indexes) > 1:
+                _, (_, freed) = self._indexes.popitem(last=False)
+                self._bytes -= freed
+
+
+def live_text(index: PartitionIndex) -> Array:
+    """Return which units are of a visible memory's current revision."""
+    visible: Array = index.live.rows & (index.status.rows <= enc.LAST_VISIBLE)[index.memory.rows]
+    return visible
+
+
+def _stamp(db: apsw.Connection, partition: int) -> tuple[int, int]:
+    row = next(iter(db.execute("SELECT version, epoch FROM partitions WHERE id = ?", (partition,))))
+    return row[0], row[1]

@@ -1,0 +1,134 @@
+"""Partitions and exact scopes as rows: found or made once a batch, their counters written back at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import apsw
+
+from keepstone.logic.ids import bucket
+from keepstone.stores.sqlite import encoding as enc
+from keepstone.stores.sqlite.reading import partitions, scope_keys, scope_of
+from keepstone.types import Scope
+
+
+class _Counters:
+    """The counters of one partition, as of now in this transaction."""
+
+    def __init__(self, row: tuple[int, int, int, int, int, int]) -> None:
+        self.partition, self.version, self.scopes, self.messages, self.memories, self.units = row
+
+
+class Place:
+    """An exact scope inside its partition: gives out the next keys of both."""
+
+    def __init__(self, counters: _Counters, scope_key: int, bucket: int, positions: int) -> None:
+        self._counters = counters
+        self.scope_key = scope_key
+        self.bucket = bucket
+        self.positions = positions
+
+    @property
+    def partition(self) -> int:
+        """The partition's number."""
+        return self._counters.partition
+
+    def next_message(self) -> tuple[int, int]:
+        """Return the key of the next message, and its position in the conversation of this scope."""
+        self._counters.messages += 1
+        self.positions += 1
+        return enc.key(self.partition, self._counters.messages), self.positions - 1
+
+    def next_memory(self) -> int:
+        """Return the key of the next memory."""
+        self._counters.memories += 1
+        return enc.key(self.partition, self._counters.memories)
+
+    def next_unit(self) -> int:
+        """Return the key of the next unit."""
+        self._counters.units += 1
+        return enc.key(self.partition, self._counters.units)
+
+    def next_change(self) -> int:
+        """Return the sequence of the next change, which is the partition's new version."""
+        self._counters.version += 1
+        return self._counters.version
+
+
+class Places:
+    """The places of one tenant that a transaction touches."""
+
+    def __init__(self, db: apsw.Connection, tenant: str) -> None:
+        self._db = db
+        self._tenant = tenant
+        self._counters: dict[int, _Counters] = {}
+        self._places: dict[int, Place] = {}
+        self._by_scope: dict[Scope, Place] = {}
+
+    def of(self, scope: Scope) -> Place:
+        """Return the place of an exact scope, made now if it is new."""
+        place = self._by_scope.get(scope)
+        if place is None:
+            counters = self._partition(scope)
+            ids = tuple(i or "" for i in scope.ids)
+            sql = """SELECT key FROM scopes
+                     WHERE partition = ? AND user_id = ? AND agent_id = ? AND app_id = ? AND run_id = ?"""
+            found = next(iter(self._db.execute(sql, (counters.partition, *ids))), None)
+            if found is None:
+                counters.scopes += 1
+                key = enc.key(counters.partition, counters.scopes)
+                self._db.execute("INSERT INTO scopes VALUES(?,?,?,?,?,?,0)", (key, counters.partition, *ids))
+            else:
+                key = found[0]
+            place = self._by_scope[scope] = self.at(key)
+        return place
+
+    def at(self, scope_key: int) -> Place:
+        """Return the place of an exact scope by its key."""
+        place = self._places.get(scope_key)
+        if place is None:
+            sql = """SELECT s.messages, p.id, p.version, p.scopes, p.messages, p.memories, p.units, p.bucket
+                     FROM scopes s JOIN partitions p ON p.id = s.partition WHERE s.key = ?"""
+            row = next(iter(self._db.execute(sql, (scope_key,))))
+            counters = self._counters.setdefault(row[1], _Counters(row[1:7]))
+            place = self._places[scope_key] = Place(counters, scope_key, row[7], row[0])
+        return place
+
+    def is_ours(self, scope_key: int) -> bool:
+        """Return whether an exact scope belongs to the tenant."""
+        sql = "SELECT p.tenant FROM scopes s JOIN partitions p ON p.id = s.partition WHERE s.key = ?"
+        return bool(next(iter(self._db.execute(sql, (scope_key,))))[0] == self._tenant)
+
+    def seen_by(self, scope: Scope) -> Iterator[tuple[Place, int]]:
+        """Yield place and key of every exact scope that *scope* sees."""
+        for partition in partitions(self._db, scope):
+            for key in scope_keys(self._db, partition, scope):
+                yield self.at(key), key
+
+    def save(self) -> None:
+        """Write the counters back."""
+        for c in self._counters.values():
+            self._db.execute(
+                "UPDATE partitions SET version = ?, scopes = ?, messages = ?, memories = ?, units = ? WHERE id = ?",
+                (c.version, c.scopes, c.messages, c.memories, c.units, c.partition),
+            )
+        for key, place in self._places.items():
+            self._db.execute("UPDATE scopes SET messages = ? WHERE key = ?", (place.positions, key))
+
+    def scope(self, scope_key: int) -> Scope:
+        """Return the exact scope at a key."""
+        sql = "SELECT user_id, agent_id, app_id, run_id FROM scopes WHERE key = ?"
+        return scope_of(self._tenant, next(iter(self._db.execute(sql, (scope_key,)))))
+
+    def _partition(self, scope: Scope) -> _Counters:
+        kind, owner = scope.owner or ("", "")
+        sql = """SELECT id, version, scopes, messages, memories, units FROM partitions
+                 WHERE tenant = ? AND owner_kind = ? AND owner = ?"""
+        found = next(iter(self._db.execute(sql, (self._tenant, kind, owner))), None)
+        if found is None:
+            self._db.execute(
+                "INSERT INTO partitions(tenant, owner_kind, owner, bucket) VALUES(?,?,?,?)",
+                (self._tenant, kind, owner, bucket(scope)),
+            )
+            found = (self._db.last_insert_rowid(), 0, 0, 0, 0, 0)
+        return self._counters.setdefault(found[0], _Counters(found))

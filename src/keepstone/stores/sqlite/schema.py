@@ -1,0 +1,185 @@
+"""The tables, as numbered migrations; each is one transaction, safe under kill -9.
+
+Every table is clustered by partition: a key is `partition << 32 | sequence`, and a partition is a tenant with an owner.
+What Keepstone 0.1 does not fill yet (entities, links, feedback) stands here with its columns from the start.
+Ids are unique in a tenant: an archive may be loaded into two tenants of one store.
+"""
+
+from __future__ import annotations
+
+import apsw
+
+from keepstone.errors import StoreCorruptError, StoreVersionError
+
+APPLICATION_ID = 0x4B53544E
+VERSION = 1
+
+_VERSION_1 = """
+CREATE TABLE meta(
+    name TEXT PRIMARY KEY, value TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE partitions(
+    id INTEGER PRIMARY KEY,
+    tenant TEXT NOT NULL, owner_kind TEXT NOT NULL, owner TEXT NOT NULL, bucket INTEGER NOT NULL,
+    version INTEGER NOT NULL DEFAULT 0, epoch INTEGER NOT NULL DEFAULT 0,
+    scopes INTEGER NOT NULL DEFAULT 0, messages INTEGER NOT NULL DEFAULT 0,
+    memories INTEGER NOT NULL DEFAULT 0, units INTEGER NOT NULL DEFAULT 0,
+    UNIQUE(tenant, owner_kind, owner)
+);
+
+-- The exact scopes of a partition; each is one conversation. An id that is not given is ''.
+CREATE TABLE scopes(
+    key INTEGER PRIMARY KEY, partition INTEGER NOT NULL,
+    user_id TEXT NOT NULL, agent_id TEXT NOT NULL, app_id TEXT NOT NULL, run_id TEXT NOT NULL,
+    messages INTEGER NOT NULL DEFAULT 0,
+    UNIQUE(partition, user_id, agent_id, app_id, run_id)
+);
+CREATE INDEX scopes_agent ON scopes(agent_id) WHERE agent_id <> '';
+CREATE INDEX scopes_app ON scopes(app_id) WHERE app_id <> '';
+CREATE INDEX scopes_run ON scopes(run_id) WHERE run_id <> '';
+
+-- The ledger. Times are microseconds since 1970 in UTC, offsets minutes.
+CREATE TABLE messages(
+    key INTEGER PRIMARY KEY, id BLOB NOT NULL, scope INTEGER NOT NULL, position INTEGER NOT NULL,
+    role TEXT NOT NULL, name TEXT, content TEXT NOT NULL, metadata TEXT,
+    occurred_at INTEGER, occurred_offset INTEGER, recorded_at INTEGER NOT NULL,
+    external_id TEXT, replay_key BLOB
+);
+CREATE INDEX messages_id ON messages(id);
+CREATE UNIQUE INDEX messages_position ON messages(scope, position);
+CREATE UNIQUE INDEX messages_external ON messages(scope, external_id) WHERE external_id IS NOT NULL;
+CREATE UNIQUE INDEX messages_replay ON messages(scope, replay_key) WHERE replay_key IS NOT NULL;
+
+-- `unit_revision` is the revision whose units index the memory; `changed` the sequence of its last change.
+CREATE TABLE memories(
+    key INTEGER PRIMARY KEY, id BLOB NOT NULL, scope INTEGER NOT NULL,
+    kind INTEGER NOT NULL, status INTEGER NOT NULL, revision INTEGER NOT NULL, unit_revision INTEGER NOT NULL,
+    role TEXT, name TEXT, categories TEXT,
+    occurred_at INTEGER, occurred_offset INTEGER, valid_from INTEGER, valid_to INTEGER,
+    created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, expires_at INTEGER,
+    importance REAL NOT NULL, trust REAL NOT NULL, strength REAL NOT NULL DEFAULT 0,
+    recency INTEGER NOT NULL, changed INTEGER NOT NULL, superseded_by INTEGER, review INTEGER,
+    statement_key BLOB
+);
+CREATE INDEX memories_id ON memories(id);
+CREATE INDEX memories_statement ON memories(scope, statement_key);
+
+-- `text` is NULL where it is that of the memory's only source: an episode does not copy its message.
+CREATE TABLE revisions(
+    memory INTEGER NOT NULL, number INTEGER NOT NULL, text TEXT, metadata TEXT, expires_at INTEGER,
+    language TEXT NOT NULL, at INTEGER NOT NULL, unit_revision INTEGER NOT NULL, statement_key BLOB,
+    PRIMARY KEY(memory, number)
+) WITHOUT ROWID;
+
+-- `first` is -1 for a whole message.
+CREATE TABLE sources(
+    memory INTEGER NOT NULL, message INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+    PRIMARY KEY(memory, message, first)
+) WITHOUT ROWID;
+CREATE INDEX sources_message ON sources(message);
+
+CREATE TABLE derived_from(
+    memory INTEGER NOT NULL, parent INTEGER NOT NULL, PRIMARY KEY(memory, parent)
+) WITHOUT ROWID;
+CREATE INDEX derived_from_parent ON derived_from(parent);
+
+CREATE TABLE changes(
+    key INTEGER PRIMARY KEY, id BLOB NOT NULL, batch BLOB NOT NULL, action INTEGER NOT NULL,
+    memory INTEGER NOT NULL, old_revision INTEGER, new_revision INTEGER, related INTEGER,
+    actor TEXT NOT NULL, reason TEXT, at INTEGER NOT NULL, inverse_of BLOB
+);
+CREATE INDEX changes_id ON changes(id);
+CREATE INDEX changes_batch ON changes(batch);
+CREATE INDEX changes_memory ON changes(memory);
+
+-- `terms` holds sorted 32-bit term numbers, then one byte of count for each.
+CREATE TABLE units(
+    key INTEGER PRIMARY KEY, memory INTEGER NOT NULL, revision INTEGER NOT NULL, number INTEGER NOT NULL,
+    view INTEGER NOT NULL DEFAULT 0, first INTEGER NOT NULL, last INTEGER NOT NULL, length INTEGER NOT NULL,
+    terms BLOB NOT NULL
+);
+CREATE INDEX units_memory ON units(memory);
+
+-- Half precision, little endian, unit length, all in the space that meta names; the next space is made beside it.
+CREATE TABLE vectors(key INTEGER PRIMARY KEY, vector BLOB NOT NULL);
+CREATE TABLE next_vectors(key INTEGER PRIMARY KEY, vector BLOB NOT NULL);
+
+CREATE TABLE batches(
+    scope INTEGER NOT NULL, idempotency_key TEXT NOT NULL, batch BLOB NOT NULL, fingerprint BLOB NOT NULL,
+    outcomes TEXT NOT NULL, at INTEGER NOT NULL,
+    PRIMARY KEY(scope, idempotency_key)
+) WITHOUT ROWID;
+
+CREATE TABLE entities(
+    key INTEGER PRIMARY KEY, id BLOB NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL, merged_into INTEGER,
+    created_at INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX entities_id ON entities(id);
+CREATE TABLE links(
+    entity INTEGER NOT NULL, memory INTEGER NOT NULL, relation TEXT NOT NULL DEFAULT '', weight REAL NOT NULL,
+    PRIMARY KEY(entity, memory, relation)
+) WITHOUT ROWID;
+CREATE INDEX links_memory ON links(memory);
+CREATE TABLE feedback(
+    key INTEGER PRIMARY KEY, id BLOB NOT NULL, memory INTEGER NOT NULL, value INTEGER NOT NULL, reason TEXT,
+    actor TEXT NOT NULL, at INTEGER NOT NULL
+);
+CREATE INDEX feedback_memory ON feedback(memory);
+
+CREATE TABLE jobs(
+    key INTEGER PRIMARY KEY, id BLOB NOT NULL, tenant TEXT NOT NULL, partition INTEGER NOT NULL,
+    bucket INTEGER NOT NULL, scope INTEGER NOT NULL, kind TEXT NOT NULL, lane TEXT NOT NULL, payload TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0, due_at INTEGER, lease_until INTEGER, error TEXT, created_at INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX jobs_id ON jobs(id);
+CREATE INDEX jobs_due ON jobs(kind, due_at);
+CREATE INDEX jobs_lane ON jobs(tenant, lane) WHERE lane <> '';
+"""
+
+MIGRATIONS = (_VERSION_1,)
+
+
+def prepare(db: apsw.Connection, name: str) -> None:
+    """Bring the file to the current version, from nothing or from an older one.
+
+    Raises:
+        StoreVersionError: the file is of a newer Keepstone.
+        StoreCorruptError: the file is an SQLite database of something else.
+    """
+    found = _found_version(db, name)
+    if found == VERSION:
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        # Another process may have migrated between the look and the lock.
+        for number in range(_found_version(db, name) + 1, VERSION + 1):
+            db.execute(MIGRATIONS[number - 1])
+            db.execute(f"PRAGMA user_version={number}")
+        db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        db.execute("COMMIT")
+    except BaseException:
+        # Whatever went wrong, the file stays at the version it had.
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _found_version(db: apsw.Connection, name: str) -> int:
+    application = _pragma(db, "application_id")
+    version = _pragma(db, "user_version")
+    if application not in (0, APPLICATION_ID) or (application == 0 and _table_count(db)):
+        raise StoreCorruptError(f"{name} is an SQLite file, but not a Keepstone store.")
+    if version > VERSION:
+        raise StoreVersionError(
+            f"{name} has schema version {version}, this Keepstone knows up to {VERSION}: install a newer Keepstone."
+        )
+    return version
+
+
+def _pragma(db: apsw.Connection, name: str) -> int:
+    return int(db.pragma(name))
+
+
+def _table_count(db: apsw.Connection) -> int:
+    return int(next(db.execute("SELECT count(*) FROM sqlite_master"))[0])

@@ -1,0 +1,234 @@
+"""Candidates: the best units of each partition by cosine and by BM25, united, from one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import apsw
+import numpy as np
+import simsimd
+
+from keepstone.contract import Candidate, CandidateQuery, Candidates, Corpus
+from keepstone.errors import EmbedderMismatchError, LimitError
+from keepstone.filters import matches
+from keepstone.logic.ranking import BM25_B, BM25_K1, bm25_most, idf
+from keepstone.stores.sqlite import encoding as enc
+from keepstone.stores.sqlite.columns import Array
+from keepstone.stores.sqlite.index import IndexCache, PartitionIndex, live_text
+from keepstone.stores.sqlite.reading import by_key, holds_visible, light_record, partitions, scope_keys
+from keepstone.stores.sqlite.vectors import active
+from keepstone.types import MemoryRecord, Span
+
+Allowed = Callable[[Array], Array]
+
+
+def candidates(snapshot: Callable[[], apsw.Connection], cache: IndexCache, query: CandidateQuery) -> Candidates:
+    """Return the candidates of *query*.
+
+    *snapshot* begins a new read transaction and returns its connection: each partition is read under its lock in a
+    snapshot that is no older than its index. Partitions of one query may so be some milliseconds apart.
+
+    Raises:
+        EmbedderMismatchError: the query's vector is of another space than the store's.
+        LimitError: the scope reaches more partitions than the query allows.
+    """
+    db = snapshot()
+    _check_space(db, query)
+    reached = partitions(db, query.scope)
+    if len(reached) > query.partitions_max:
+        reached = [p for p in reached if holds_visible(db, p, query.scope)]
+    if len(reached) > query.partitions_max:
+        raise LimitError(
+            f"This search reaches {len(reached)} partitions, the limit is {query.partitions_max}: name the user, or "
+            "raise limits.fan_out_partitions_max."
+        )
+    lists: tuple[list[Candidate], list[Candidate]] = ([], [])
+    corpora: dict[str, Corpus] = {}
+    for partition in reached:
+        with cache.lock(partition):
+            # The index may have been caught up by a later snapshot than ours: take one that is later still.
+            db = snapshot()
+            index = cache.current(db, partition, _check_space(db, query))
+            found = _Search(db, index, query)
+            if found.is_empty:
+                continue
+            name = _name(db, partition)
+            for signal, best in zip(lists, found.items(name), strict=True):
+                signal.extend(best)
+            corpora[name] = found.corpus()
+    return Candidates(items=_united(*lists, query.limit), corpora=corpora)
+
+
+def _united(by_cosine: list[Candidate], by_words: list[Candidate], limit: int) -> tuple[Candidate, ...]:
+    """The best of each list over all partitions, each unit once."""
+    by_cosine.sort(key=lambda c: (-(c.cosine or 0.0), c.sequence, c.unit))
+    by_words.sort(key=lambda c: (-c.bm25, c.sequence, c.unit))
+    chosen = {(c.memory_id, c.unit): c for c in (*by_cosine[:limit], *by_words[:limit])}
+    return tuple(chosen.values())
+
+
+def _check_space(db: apsw.Connection, query: CandidateQuery) -> int:
+    """Return the dimensions of the store's vectors, 0 if it has none."""
+    space = active(db)
+    if query.embedder is not None and space is not None and query.embedder != space:
+        raise EmbedderMismatchError(str(space), str(query.embedder))
+    return 0 if space is None else space.dimensions
+
+
+class _Search:
+    """One query in one partition."""
+
+    def __init__(self, db: apsw.Connection, index: PartitionIndex, query: CandidateQuery) -> None:
+        self._db, self._index, self._query = db, index, query
+        self._visible = live_text(index)
+        self._seen = self._visible & self._scope_mask()
+        self.is_empty = not bool(self._seen.any())
+        if self.is_empty:
+            return
+        self._cosine = self._cosines()
+        self._bm25, self._most = self._words()
+
+    def corpus(self) -> Corpus:
+        """Return the statistics behind the candidates."""
+        seen = self._seen
+        embedded = seen & self._index.embedded.rows
+        cosines = self._cosine[embedded] if self._query.vector is not None else np.zeros(0)
+        bm25 = self._bm25[seen]
+        return Corpus(
+            units=int(seen.sum()),
+            cosine_mean=float(cosines.mean()) if len(cosines) else 0.0,
+            cosine_deviation=float(cosines.std()) if len(cosines) else 0.0,
+            bm25_mean=float(bm25.mean()),
+            bm25_deviation=float(bm25.std()),
+            bm25_most=self._most,
+        )
+
+    def items(self, partition: str) -> tuple[list[Candidate], list[Candidate]]:
+        """Return the best units by cosine, and the best by BM25."""
+        narrow = self._seen & self._narrow_mask()
+        allowed = self._filter()
+        by_cosine: list[int] = []
+        if self._query.vector is not None:
+            by_cosine = self._best(self._cosine, narrow & self._index.embedded.rows, allowed)
+        by_words = self._best(self._bm25, narrow & (self._bm25 > 0), allowed)
+        made = {s: self._candidate(s, partition) for s in {*by_cosine, *by_words}}
+        return [made[s] for s in by_cosine], [made[s] for s in by_words]
+
+    def _candidate(self, slot: int, partition: str) -> Candidate:
+        index = self._index
+        memory = int(index.memory.rows[slot])
+        has_cosine = self._query.vector is not None and bool(index.embedded.rows[slot])
+        return Candidate(
+            memory_id=enc.text_id(bytes(index.id.rows[memory])),
+            partition=partition,
+            sequence=int(index.key.rows[memory]) & enc.SEQUENCE_MASK,
+            unit=int(index.number.rows[slot]),
+            recency=int(index.recency.rows[memory]),
+            span=Span(start=int(index.first.rows[slot]), end=int(index.last.rows[slot])),
+            cosine=float(self._cosine[slot]) if has_cosine else None,
+            bm25=float(self._bm25[slot]),
+            status=enc.STATUSES[int(index.status.rows[memory])],
+            kind=enc.KINDS[int(index.kind.rows[memory])],
+        )
+
+    def _scope_mask(self) -> Array:
+        index, scope = self._index, self._query.scope
+        if sum(i is not None for i in scope.ids) == 1 and scope.owner == _owner(self._db, index.partition):
+            return np.ones(len(index.live.rows), dtype=np.bool_)
+        keys = np.array(scope_keys(self._db, index.partition, scope), dtype=np.int64)
+        mask: Array = np.isin(index.scope.rows, keys)[index.memory.rows]
+        return mask
+
+    def _narrow_mask(self) -> Array:
+        index, query = self._index, self._query
+        mask = np.ones(len(index.key.rows), dtype=np.bool_)
+        if not query.include_expired:
+            mask &= index.expires.rows > (enc.micros(query.at) or 0)
+        if not query.include_superseded:
+            mask &= index.status.rows == enc.CURRENT
+        if query.kinds:
+            mask &= np.isin(index.kind.rows, [enc.KIND_NUMBERS[k] for k in query.kinds])
+        narrow: Array = mask[index.memory.rows]
+        return narrow
+
+    def _cosines(self) -> Array:
+        vectors = self._index.vectors.rows
+        if self._query.vector is None or not len(vectors):
+            return np.zeros(len(vectors))
+        vector = np.asarray(self._query.vector, dtype=np.float32).astype(np.float16)
+        cosines: Array = np.asarray(simsimd.cdist(vector[None], vectors, metric="dot"))[0]
+        return cosines
+
+    def _words(self) -> tuple[Array, float]:
+        """BM25 of every unit, and the most that a text could get."""
+        index, visible = self._index, self._visible
+        scores = np.zeros(len(visible))
+        units = int(visible.sum())
+        length = index.length.rows
+        average = max(float(length[visible].mean()), 1e-9)
+        idfs: dict[int, float] = {}
+        for term, asked in self._query.terms.items():
+            slots, counts = index.postings.of(term)
+            keep = visible[slots]
+            slots, tf = slots[keep], counts[keep].astype(np.float64)
+            idfs[term] = idf(units, len(slots))
+            norm = BM25_K1 * (1 - BM25_B + BM25_B * length[slots] / average)
+            scores[slots] += asked * idfs[term] * tf * (BM25_K1 + 1) / (tf + norm)
+        return scores, bm25_most(self._query.terms, idfs)
+
+    def _best(self, scores: Array, mask: Array, allowed: Allowed | None) -> list[int]:
+        """Slots of the highest scores among *mask*, ties in the order of the partition."""
+        slots = np.flatnonzero(mask)
+        limit = self._query.limit
+        if allowed is None and len(slots) > 4 * limit:
+            # Everything equal to the last one in is kept, so that ties are cut by order and not by chance.
+            cut = np.partition(scores[slots], len(slots) - limit)[len(slots) - limit]
+            slots = slots[scores[slots] >= cut]
+        index = self._index
+        keys = index.key.rows[index.memory.rows[slots]]
+        slots = slots[np.lexsort((index.number.rows[slots], keys, -scores[slots]))]
+        if allowed is None:
+            return [int(s) for s in slots[:limit]]
+        found: list[int] = []
+        step = 2 * limit
+        for start in range(0, len(slots), step):
+            part = slots[start : start + step]
+            found.extend(int(s) for s in part[allowed(part)])
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    def _filter(self) -> Allowed | None:
+        where, index = self._query.where, self._index
+        if where is None:
+            return None
+        known: dict[int, bool] = {}
+
+        def allowed(slots: Array) -> Array:
+            memories = index.memory.rows[slots].tolist()
+            for memory in memories:
+                if memory not in known:
+                    known[memory] = matches(where, self._record(memory))
+            return np.fromiter((known[m] for m in memories), dtype=np.bool_, count=len(memories))
+
+        return allowed
+
+    def _record(self, memory: int) -> MemoryRecord:
+        """The memory without text and sources, which no filter asks for; kept for the next filter."""
+        record = self._index.records.get(memory)
+        if record is None:
+            row = by_key(self._db, int(self._index.key.rows[memory]))
+            assert row is not None, "a visible memory has a row"
+            record = self._index.records[memory] = light_record(row)
+        return record
+
+
+def _name(db: apsw.Connection, partition: int) -> str:
+    kind, owner = _owner(db, partition)
+    return f"{kind}:{owner}"
+
+
+def _owner(db: apsw.Connection, partition: int) -> tuple[str, str]:
+    row: Iterable[str] = next(iter(db.execute("SELECT owner_kind, owner FROM partitions WHERE id = ?", (partition,))))
+    kind, owner = row
+    return kind, owner

@@ -1,0 +1,199 @@
+"""`SqliteStore`: the store contract over one SQLite file."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+
+from keepstone.contract import (
+    AppendMessage,
+    Applied,
+    ArchiveRow,
+    Batch,
+    CandidateQuery,
+    Candidates,
+    EmbedderKey,
+    Job,
+    ListQuery,
+    NewId,
+    PendingUnit,
+    Vector,
+)
+from keepstone.ids import IdSource
+from keepstone.stores.sqlite import archive, checking, erasure, jobs, reading, vectors
+from keepstone.stores.sqlite.checking import Finding
+from keepstone.stores.sqlite.engine import Engine
+from keepstone.stores.sqlite.index import IndexCache
+from keepstone.stores.sqlite.searching import candidates
+from keepstone.stores.sqlite.writing import Writer, find_known
+from keepstone.types import Change, ErasureReceipt, LedgerMessage, MemoryRecord, Page, Scope, Stats
+
+T = TypeVar("T")
+
+CACHE_BYTES = 256_000_000
+BUSY_SECONDS = 60.0
+
+
+class SqliteStore:
+    """Memory in one SQLite file, safe for several threads and processes and for a fork after use.
+
+    Vectors and postings of the partitions searched last are cached in up to *cache_bytes*. A write waits up to
+    *busy_seconds* for other writers. Opened at the first use; the folder is made then.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        new_id: NewId | None = None,
+        cache_bytes: int = CACHE_BYTES,
+        busy_seconds: float = BUSY_SECONDS,
+    ) -> None:
+        self._path = Path(path)
+        self._new_id = new_id or IdSource()
+        self._cache_bytes = cache_bytes
+        self._engine = Engine(self._path, busy_seconds)
+        self._cache = IndexCache(cache_bytes)
+        self._engine.on_fork(self._forget_cache)
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
+    async def apply(self, batch: Batch) -> Applied:
+        """Carry out *batch* in one transaction."""
+        return await self._write(lambda db: Writer(db, batch, self._new_id, archive.load).apply())
+
+    async def candidates(self, query: CandidateQuery) -> Candidates:
+        """Return the best units by cosine and by BM25."""
+
+        def work(db: apsw.Connection) -> Candidates:
+            def snapshot() -> apsw.Connection:
+                db.execute("COMMIT; BEGIN")
+                return db
+
+            return candidates(snapshot, self._cache, query)
+
+        return await self._read(work)
+
+    async def get(self, ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:
+        """Return the visible memories among *ids*."""
+        return await self._read(lambda db: reading.visible(db, ids, scope)) if ids else []
+
+    async def get_all(self, query: ListQuery) -> Page:
+        """Return one page of the visible memories."""
+        return await self._read(lambda db: reading.page(db, query))
+
+    async def neighbours(self, ids: Sequence[str], scope: Scope, before: int, after: int) -> list[LedgerMessage]:
+        """Return the messages around the sources of *ids*."""
+        return await self._read(lambda db: reading.neighbours(db, ids, scope, before, after))
+
+    async def messages(self, ids: Sequence[str], scope: Scope) -> list[LedgerMessage]:
+        """Return ledger messages by our ids."""
+        return await self._read(lambda db: reading.messages(db, ids, scope))
+
+    async def known(self, messages: Sequence[AppendMessage]) -> list[bool]:
+        """Return, for each message, whether it is a replay by now."""
+        if not any(m.external_id is not None or m.replay_key is not None for m in messages):
+            return [False] * len(messages)
+        return await self._read(lambda db: _known(db, messages))
+
+    async def history(self, memory_id: str, scope: Scope) -> list[Change]:
+        """Return every change of a memory."""
+        return await self._read(lambda db: reading.history(db, memory_id, scope))
+
+    async def changes(self, id: str, scope: Scope) -> list[Change]:
+        """Return the change, or the changes of the batch, with this id."""
+        return await self._read(lambda db: reading.changes(db, id, scope))
+
+    async def batch(self, scope: Scope, idempotency_key: str) -> tuple[str, bytes] | None:
+        """Return an earlier batch with this key and scope."""
+        return await self._read(lambda db: reading.batch(db, scope, idempotency_key))
+
+    async def erase(self, scope: Scope, ids: Sequence[str] | None, batch: Batch) -> ErasureReceipt:
+        """Remove every copy, and prove it."""
+        doomed = await self._write(lambda db: erasure.remove(db, scope, ids, batch, self._new_id))
+        engine = self._engine
+        return await asyncio.wrap_future(engine.exclusive(lambda db: erasure.prove(db, engine.files(), doomed, batch)))
+
+    async def reset(self, tenant: str) -> None:
+        """Erase everything of *tenant*."""
+        await self._write(lambda db: erasure.reset(db, tenant))
+        self._cache.drop()
+        await asyncio.wrap_future(self._engine.exclusive(erasure.compact))
+
+    async def stats(self, scope: Scope) -> Stats:
+        """Return counts of what *scope* sees."""
+        return await self._read(lambda db: checking.stats(db, scope, self._size(), str(self._path)))
+
+    async def embedder(self) -> EmbedderKey | None:
+        """Return the vector space of the store."""
+        return await self._read(vectors.active)
+
+    async def pending(self, embedder: EmbedderKey, after: int, limit: int) -> list[PendingUnit]:
+        """Return units that lack a vector of *embedder*."""
+        return await self._read(lambda db: vectors.pending(db, embedder, after, limit))
+
+    async def store_vectors(self, embedder: EmbedderKey, vectors_by_key: Mapping[int, Vector]) -> None:
+        """Keep vectors of *embedder*."""
+        await self._write(lambda db: vectors.store_vectors(db, embedder, vectors_by_key))
+
+    async def adopt(self, embedder: EmbedderKey) -> bool:
+        """Make *embedder* the vector space if no unit lacks its vector."""
+        return await self._write(lambda db: vectors.adopt(db, embedder))
+
+    async def dump(
+        self, scope: Scope, cursor: str | None, limit: int, *, include_retired: bool = False
+    ) -> tuple[list[ArchiveRow], str | None]:
+        """Return one page of the archive."""
+        return await self._read(lambda db: archive.dump(db, scope, cursor, limit, include_retired=include_retired))
+
+    async def claim(self, kinds: Sequence[str], limit: int, at: datetime, lease_until: datetime) -> list[Job]:
+        """Lease due jobs."""
+        return await self._write(lambda db: jobs.claim(db, kinds, limit, at, lease_until))
+
+    async def finish(self, job_id: str) -> None:
+        """Remove a job that is done."""
+        await self._write(lambda db: jobs.finish(db, job_id))
+
+    async def retry(self, job_id: str, error: str, due: datetime | None) -> None:
+        """Give a job back, or keep it as a dead letter."""
+        await self._write(lambda db: jobs.retry(db, job_id, error, due))
+
+    async def check(self) -> list[Finding]:
+        """Return what a check of the whole file finds."""
+        return await self._read(checking.check)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await asyncio.to_thread(self._engine.close)
+
+    def _size(self) -> int:
+        return sum(f.stat().st_size for f in self._engine.files())
+
+    def _forget_cache(self) -> None:
+        self._cache = IndexCache(self._cache_bytes)
+
+    async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
+        return await asyncio.wrap_future(self._engine.read(work))
+
+    async def _write(self, work: Callable[[apsw.Connection], T]) -> T:
+        return await asyncio.wrap_future(self._engine.write(work))
+
+
+def _known(db: apsw.Connection, messages: Sequence[AppendMessage]) -> list[bool]:
+    keys: dict[Scope, int | None] = {}
+    found = []
+    for message in messages:
+        if message.scope not in keys:
+            keys[message.scope] = reading.exact_scope_key(db, message.scope)
+        key = keys[message.scope]
+        row = None if key is None else find_known(db, message, key)
+        found.append(row is not None and row[3])
+    return found

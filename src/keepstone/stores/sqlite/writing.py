@@ -1,0 +1,482 @@
+"""The write door: a batch's operations, inside one transaction. Nothing else changes memories."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import apsw
+
+from keepstone.contract import (
+    AddMemory,
+    AppendMessage,
+    Applied,
+    Batch,
+    Enqueue,
+    Load,
+    NewId,
+    NewMemory,
+    NewUnit,
+    Outcome,
+    Restore,
+    Retire,
+    RetireScope,
+    Revert,
+    Revise,
+    SourceSpan,
+    Supersede,
+)
+from keepstone.errors import ConflictError, EmbedderMismatchError, InvalidRequestError, NotFoundError
+from keepstone.logic.replay import content_key
+from keepstone.stores.sqlite import encoding as enc
+from keepstone.stores.sqlite.places import Place, Places
+from keepstone.stores.sqlite.reading import revision_text
+from keepstone.stores.sqlite.vectors import activate, active
+from keepstone.types import Action, Message, Scope, Span, Status
+
+SAID_AGAIN = "said again"
+_MEMORY_COLUMNS = (
+    "key, id, scope, status, revision, unit_revision, recency, expires_at, valid_from, role, name, kind, valid_to"
+)
+
+
+class Writer:
+    """Carries out one batch on a connection that is inside a write transaction."""
+
+    def __init__(
+        self,
+        db: apsw.Connection,
+        batch: Batch,
+        new_id: NewId,
+        loader: Callable[[Writer, Load], Outcome],
+    ) -> None:
+        self._works: tuple[tuple[type, Callable[[Any], Outcome]], ...] = (
+            (AppendMessage, self._append),
+            (AddMemory, self._add),
+            (Revise, self._revise),
+            (Revert, self._revert),
+            (Supersede, self._supersede),
+            (Retire, self._retire),
+            (RetireScope, self._retire_scope),
+            (Restore, self._restore),
+            (Enqueue, self._enqueue),
+            (Load, lambda operation: loader(self, operation)),
+        )
+        self.db = db
+        self._batch = batch
+        self._new_id = new_id
+        self._at = enc.micros(batch.at) or 0
+        self.places = Places(db, batch.tenant)
+        self._changes: list[str] = []
+        self._batch_raw = enc.raw_id(batch.id)
+
+    def apply(self) -> Applied:
+        """Do every operation, in order, and return what each did."""
+        batch = self._batch
+        if batch.embedder is not None:
+            self._check_space()
+        if batch.idempotency_key is not None and (replayed := self._replayed()) is not None:
+            return replayed
+        outcomes = tuple(self._do(o) for o in batch.operations)
+        self.places.save()
+        if batch.idempotency_key is not None:
+            self._remember(outcomes)
+        return Applied(batch_id=batch.id, outcomes=outcomes, changes=tuple(self._changes))
+
+    def _do(self, operation: object) -> Outcome:
+        for kind, work in self._works:
+            if isinstance(operation, kind):
+                return work(operation)
+        raise InvalidRequestError(f"Unknown operation {type(operation).__name__}.")
+
+    def _check_space(self) -> None:
+        given = self._batch.embedder
+        if given is None:
+            return
+        stored = active(self.db)
+        if stored is None:
+            activate(self.db, given)
+        elif stored != given:
+            raise EmbedderMismatchError(str(stored), str(given))
+
+    def _replayed(self) -> Applied | None:
+        place = self.places.of(self._batch.scope or Scope(tenant=self._batch.tenant))
+        sql = "SELECT batch, fingerprint, outcomes FROM batches WHERE scope = ? AND idempotency_key = ?"
+        found = next(iter(self.db.execute(sql, (place.scope_key, self._batch.idempotency_key))), None)
+        if found is None:
+            return None
+        if found[1] != (self._batch.fingerprint or b""):
+            raise ConflictError("This idempotency key was used for another request.")
+        outcomes = tuple(
+            Outcome(kind="replay", memory_id=m, message_id=x, external_id=e) for m, x, e in json.loads(found[2])
+        )
+        return Applied(batch_id=enc.text_id(found[0]), outcomes=outcomes, changes=(), replayed=True)
+
+    def _remember(self, outcomes: Sequence[Outcome]) -> None:
+        place = self.places.of(self._batch.scope or Scope(tenant=self._batch.tenant))
+        rows = [[o.memory_id, o.message_id, o.external_id] for o in outcomes]
+        self.db.execute(
+            "INSERT INTO batches VALUES(?,?,?,?,?,?)",
+            (
+                place.scope_key,
+                self._batch.idempotency_key,
+                self._batch_raw,
+                self._batch.fingerprint or b"",
+                json.dumps(rows),
+                self._at,
+            ),
+        )
+
+    def _append(self, op: AppendMessage) -> Outcome:
+        place = self.places.of(op.scope)
+        known = self._known(op, place)
+        if known is not None:
+            return known
+        message_key = self.write_message(
+            place, op.id, op.role, op.name, op.content, op.metadata, op.occurred_at, op.external_id, op.replay_key
+        )
+        joined = self._join(op, place, message_key)
+        if joined is not None:
+            return Outcome(kind="refreshed", memory_id=joined, message_id=op.id, external_id=op.external_id)
+        self.write_memory(op.memory, place, copies_source=True)
+        return Outcome(kind="stored", memory_id=op.memory.id, message_id=op.id, external_id=op.external_id)
+
+    def _known(self, op: AppendMessage, place: Place) -> Outcome | None:
+        row = find_known(self.db, op, place.scope_key)
+        if row is None:
+            return None
+        key, raw, external_id, same = row
+        if not same:
+            raise ConflictError(
+                f"Message id {op.external_id!r} is taken by another text in this scope.",
+                blocking=(str(op.external_id),),
+            )
+        sql = (
+            "SELECT m.id FROM sources o JOIN memories m ON m.key = o.memory WHERE o.message = ? ORDER BY m.key LIMIT 1"
+        )
+        memory = next(iter(self.db.execute(sql, (key,))), None)
+        return Outcome(
+            kind="replay",
+            memory_id=None if memory is None else enc.text_id(memory[0]),
+            message_id=enc.text_id(raw),
+            external_id=external_id,
+        )
+
+    def _join(self, op: AppendMessage, place: Place, message_key: int) -> str | None:
+        if op.join_key is None:
+            return None
+        sql = f"""SELECT {_MEMORY_COLUMNS} FROM memories WHERE scope = ? AND statement_key = ?
+                  ORDER BY recency DESC LIMIT 1"""
+        row = next(iter(self.db.execute(sql, (place.scope_key, op.join_key))), None)
+        if row is None or row[3] != enc.CURRENT or (row[7] is not None and row[7] <= self._at):
+            return None
+        key, memory_id, revision = row[0], enc.text_id(row[1]), row[4]
+        self.db.execute("INSERT INTO sources VALUES(?,?,-1,-1)", (key, message_key))
+        change = self.write_change(
+            place, Action.UPDATE, key, revision, revision, reason=self._batch.reason or SAID_AGAIN
+        )
+        self.db.execute(
+            "UPDATE memories SET recency = ?, changed = ?, updated_at = ? WHERE key = ?",
+            (change, change, self._at, key),
+        )
+        return memory_id
+
+    def write_message(
+        self,
+        place: Place,
+        id: str,
+        role: str,
+        name: str | None,
+        content: str,
+        metadata: Mapping[str, Any],
+        occurred_at: datetime | None,
+        external_id: str | None,
+        replay_key: bytes | None,
+        recorded_at: int | None = None,
+    ) -> int:
+        """Put a message at the end of its conversation and return its key."""
+        key, position = place.next_message()
+        self.db.execute(
+            "INSERT INTO messages VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            (
+                key, enc.raw_id(id), place.scope_key, position, role, name, content, enc.dump_json(metadata),
+                enc.micros(occurred_at), enc.offset(occurred_at), self._at if recorded_at is None else recorded_at,
+                external_id, replay_key,
+            ),
+        )  # fmt: skip
+        return key
+
+    def _add(self, op: AddMemory) -> Outcome:
+        memory = op.memory
+        place = self.places.of(memory.scope)
+        self.write_memory(memory, place, copies_source=False)
+        return Outcome(kind="stored", memory_id=memory.id)
+
+    def write_memory(self, memory: NewMemory, place: Place, *, copies_source: bool) -> int:
+        """Write a memory with its first revision, sources and units, and its ADD change; return its key."""
+        key = place.next_memory()
+        change = self.write_change(place, Action.ADD, key, None, 1)
+        self.db.execute(
+            """INSERT INTO memories(key, id, scope, kind, status, revision, unit_revision, role, name, categories,
+                   occurred_at, occurred_offset, valid_from, valid_to, created_at, updated_at, expires_at, importance,
+                   trust, recency, changed, statement_key)
+               VALUES(?,?,?,?,0,1,1,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)""",
+            (
+                key, enc.raw_id(memory.id), place.scope_key, enc.KIND_NUMBERS[memory.kind], memory.role, memory.name,
+                "\n".join(memory.categories) or None, enc.micros(memory.occurred_at), enc.offset(memory.occurred_at),
+                enc.micros(memory.valid_from), enc.micros(memory.valid_to), self._at, self._at,
+                enc.micros(memory.expires_at), memory.importance, memory.trust, change, change, memory.statement_key,
+            ),
+        )  # fmt: skip
+        self.db.execute(
+            "INSERT INTO revisions VALUES(?,1,?,?,?,?,?,1,?)",
+            (
+                key, None if copies_source else memory.text, enc.dump_json(memory.metadata),
+                enc.micros(memory.expires_at), memory.language, self._at, memory.statement_key,
+            ),
+        )  # fmt: skip
+        self.write_sources(key, place, memory.sources)
+        for parent in memory.derived_from:
+            parent_key = self.memory_row(parent)[0]
+            self.db.execute("INSERT OR IGNORE INTO derived_from VALUES(?,?)", (key, parent_key))
+        self.write_units(place, key, 1, memory.units)
+        return key
+
+    def write_sources(self, key: int, place: Place, sources: Sequence[SourceSpan]) -> None:
+        """Link a memory to the messages that it came from, named by our ids or the callers'."""
+        for source in sources:
+            message = self._message_key(source.message_id, place)
+            span = source.span or Span(start=-1, end=-1)
+            self.db.execute("INSERT OR IGNORE INTO sources VALUES(?,?,?,?)", (key, message, span.start, span.end))
+
+    def write_units(self, place: Place, memory_key: int, revision: int, units: Sequence[NewUnit]) -> None:
+        """Write the units of a revision, and their vectors where there are any."""
+        for number, unit in enumerate(units):
+            key = place.next_unit()
+            self.db.execute(
+                "INSERT INTO units VALUES(?,?,?,?,0,?,?,?,?)",
+                (
+                    key, memory_key, revision, number, unit.span.start, unit.span.end, unit.length,
+                    enc.pack_terms(unit.terms),
+                ),
+            )  # fmt: skip
+            if unit.vector is not None:
+                self.db.execute("INSERT INTO vectors VALUES(?,?)", (key, enc.pack_vector(unit.vector)))
+
+    def write_change(
+        self,
+        place: Place,
+        action: Action,
+        memory_key: int,
+        old: int | None,
+        new: int | None,
+        *,
+        related: int | None = None,
+        inverse_of: str | None = None,
+        reason: str | None = None,
+    ) -> int:
+        """Append one entry to the history and return its sequence."""
+        id = self._new_id(self._batch.at, place.bucket)
+        sequence = place.next_change()
+        self.db.execute(
+            "INSERT INTO changes VALUES(?,?,?,?,?,?,?,?,?,?,?,?)",
+            (
+                enc.key(place.partition, sequence), enc.raw_id(id), self._batch_raw, enc.ACTION_NUMBERS[action],
+                memory_key, old, new, related, self._batch.actor, reason or self._batch.reason, self._at,
+                None if inverse_of is None else enc.raw_id(inverse_of),
+            ),
+        )  # fmt: skip
+        self._changes.append(id)
+        return sequence
+
+    def _revise(self, op: Revise) -> Outcome:
+        row, place = self._visible(op.memory_id, op.expected_revision)
+        key, revision = row[0], row[4]
+        number = self._latest_revision(key) + 1
+        unit_revision = row[5] if op.units is None else number
+        old_text = next(
+            iter(self.db.execute("SELECT text FROM revisions WHERE memory = ? AND number = ?", (key, revision)))
+        )[0]
+        text = old_text if op.units is None else op.text
+        self.db.execute(
+            "INSERT INTO revisions VALUES(?,?,?,?,?,?,?,?,?)",
+            (
+                key, number, text, enc.dump_json(op.metadata), enc.micros(op.expires_at), op.language, self._at,
+                unit_revision, op.statement_key,
+            ),
+        )  # fmt: skip
+        if op.units is not None:
+            self.write_units(place, key, number, op.units)
+        change = self.write_change(place, Action.UPDATE, key, revision, number)
+        self._set_revision(key, number, change)
+        return Outcome(kind="stored", memory_id=op.memory_id)
+
+    def _revert(self, op: Revert) -> Outcome:
+        row, place = self._visible(op.memory_id, op.expected_revision)
+        key = row[0]
+        sql = "SELECT 1 FROM revisions WHERE memory = ? AND number = ?"
+        if next(iter(self.db.execute(sql, (key, op.revision))), None) is None:
+            raise NotFoundError(f"Memory {op.memory_id} has no revision {op.revision}.")
+        change = self.write_change(place, Action.UPDATE, key, row[4], op.revision, inverse_of=op.inverse_of)
+        self._set_revision(key, op.revision, change)
+        return Outcome(kind="stored", memory_id=op.memory_id)
+
+    def _set_revision(self, key: int, number: int, change: int) -> None:
+        self.db.execute(
+            """UPDATE memories SET revision = ?2, recency = ?3, changed = ?3, updated_at = ?4,
+                 (expires_at, unit_revision, statement_key) =
+                     (SELECT expires_at, unit_revision, statement_key FROM revisions WHERE memory = ?1 AND number = ?2)
+               WHERE key = ?1""",
+            (key, number, change, self._at),
+        )
+
+    def _supersede(self, op: Supersede) -> Outcome:
+        row, place = self._visible(op.memory_id, op.expected_revision)
+        if op.by == op.memory_id:
+            raise InvalidRequestError("A memory cannot supersede itself.")
+        at = self._at if op.at is None else enc.micros(op.at)
+        by = None
+        if op.by is not None:
+            newer = self._visible(op.by, None)[0]
+            by = newer[0]
+            if newer[8] is None:
+                self.db.execute("UPDATE memories SET valid_from = ? WHERE key = ?", (at, by))
+        change = self.write_change(
+            place, Action.SUPERSEDE, row[0], row[4], row[4], related=by, inverse_of=op.inverse_of
+        )
+        self.db.execute(
+            "UPDATE memories SET status = 1, valid_to = ?, superseded_by = ?, changed = ?, updated_at = ?"
+            " WHERE key = ?",
+            (at, by, change, self._at, row[0]),
+        )
+        return Outcome(kind="stored", memory_id=op.memory_id)
+
+    def _retire(self, op: Retire) -> Outcome:
+        row, place = self._visible(op.memory_id, op.expected_revision)
+        self._retire_row(row[0], row[4], place, op.inverse_of)
+        return Outcome(kind="stored", memory_id=op.memory_id, retired=1)
+
+    def _retire_row(self, key: int, revision: int, place: Place, inverse_of: str | None = None) -> None:
+        change = self.write_change(place, Action.DELETE, key, revision, None, inverse_of=inverse_of)
+        self.db.execute(
+            "UPDATE memories SET status = 2, changed = ?, updated_at = ? WHERE key = ?", (change, self._at, key)
+        )
+
+    def _retire_scope(self, op: RetireScope) -> Outcome:
+        sql = "SELECT key, revision FROM memories WHERE scope = ? AND status <= 1"
+        found = [
+            (key, revision, place)
+            for place, scope_key in self.places.seen_by(op.scope)
+            for key, revision in self.db.execute(sql, (scope_key,))
+        ]
+        for key, revision, place in sorted(found, key=lambda f: f[0]):
+            self._retire_row(key, revision, place)
+        return Outcome(kind="stored", retired=len(found))
+
+    def _restore(self, op: Restore) -> Outcome:
+        row = self.memory_row(op.memory_id)
+        if row[3] == enc.ERASED:
+            raise NotFoundError(f"Memory {op.memory_id} was erased.")
+        self._expect(row, op.memory_id, op.expected_revision)
+        if op.status not in (Status.CURRENT, Status.SUPERSEDED):
+            raise InvalidRequestError(f"A memory cannot be restored to {op.status.value}.")
+        if row[3] == enc.CURRENT:
+            raise ConflictError(f"Memory {op.memory_id} is current.", blocking=(op.memory_id,))
+        if revision_text(self.db, row[0], row[4]) is None:
+            raise ConflictError(f"The text of memory {op.memory_id} is not here: its archive left it out.")
+        place = self.places.at(row[2])
+        change = self.write_change(place, Action.RESTORE, row[0], None, row[4], inverse_of=op.inverse_of)
+        current = op.status is Status.CURRENT
+        self.db.execute(
+            "UPDATE memories SET status = ?, valid_to = ?, changed = ?, updated_at = ?,"
+            " superseded_by = CASE WHEN ? THEN NULL ELSE superseded_by END WHERE key = ?",
+            (
+                enc.STATUS_NUMBERS[op.status], enc.micros(op.valid_to) if current else row[12], change, self._at,
+                current, row[0],
+            ),
+        )  # fmt: skip
+        return Outcome(kind="stored", memory_id=op.memory_id)
+
+    def _enqueue(self, op: Enqueue) -> Outcome:
+        place = self.places.of(op.scope)
+        self.db.execute(
+            "INSERT INTO jobs(id, tenant, partition, bucket, scope, kind, lane, payload, due_at, created_at)"
+            " VALUES(?,?,?,?,?,?,?,?,?,?)",
+            (
+                enc.raw_id(op.id), self._batch.tenant, place.partition, place.bucket, place.scope_key, op.kind, op.lane,
+                json.dumps(dict(op.payload), ensure_ascii=False), self._at, self._at,
+            ),
+        )  # fmt: skip
+        return Outcome(kind="stored")
+
+    def one(self, sql: str, values: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        """Return the first row of a query, None if there is none."""
+        return next(iter(self.db.execute(sql, values)), None)
+
+    def memory_key(self, id: str) -> int | None:
+        """Return the key of a memory of the batch's tenant, None if it has no such memory."""
+        rows = self.db.execute("SELECT key, scope FROM memories WHERE id = ?", (enc.raw_id(id),))
+        return next((key for key, scope in rows if self.places.is_ours(scope)), None)
+
+    def memory_row(self, id: str) -> tuple[Any, ...]:
+        """Return the row of a memory of the batch's tenant, in any status.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        sql = f"SELECT {_MEMORY_COLUMNS} FROM memories WHERE id = ?"
+        for row in self.db.execute(sql, (enc.raw_id(id),)):
+            if self.places.is_ours(row[2]):
+                found: tuple[Any, ...] = row
+                return found
+        raise NotFoundError(f"No memory {id}.")
+
+    def _visible(self, id: str, expected_revision: int | None) -> tuple[tuple[Any, ...], Place]:
+        row = self.memory_row(id)
+        if row[3] > enc.LAST_VISIBLE:
+            raise NotFoundError(f"No memory {id}.")
+        self._expect(row, id, expected_revision)
+        return row, self.places.at(row[2])
+
+    def _expect(self, row: tuple[Any, ...], id: str, expected_revision: int | None) -> None:
+        if expected_revision is not None and row[4] != expected_revision:
+            raise ConflictError(
+                f"Memory {id} is at revision {row[4]} by now, not {expected_revision}: read it again.", blocking=(id,)
+            )
+
+    def _latest_revision(self, key: int) -> int:
+        return int(next(iter(self.db.execute("SELECT max(number) FROM revisions WHERE memory = ?", (key,))))[0])
+
+    def _message_key(self, id: str, place: Place) -> int:
+        found = self.message_key(id)
+        if found is None:
+            sql = "SELECT key FROM messages WHERE scope = ? AND external_id = ?"
+            row = self.one(sql, (place.scope_key, id))
+            if row is None:
+                raise NotFoundError(f"No message {id}.")
+            found = row[0]
+        return found
+
+    def message_key(self, id: str) -> int | None:
+        """Return the key of a message of the batch's tenant by our id."""
+        rows = self.db.execute("SELECT key, scope FROM messages WHERE id = ?", (enc.raw_id(id),))
+        return next((key for key, scope in rows if self.places.is_ours(scope)), None)
+
+
+def find_known(db: apsw.Connection, op: AppendMessage, scope_key: int) -> tuple[int, bytes, str | None, bool] | None:
+    """Return key, id, external id of the message that *op* repeats, and whether it says the same; None if new."""
+    columns = "SELECT key, id, external_id, role, name, content, occurred_at, occurred_offset FROM messages"
+    if op.external_id is not None:
+        row = next(
+            iter(db.execute(f"{columns} WHERE scope = ? AND external_id = ?", (scope_key, op.external_id))), None
+        )
+        if row is not None:
+            said = Message(role=row[3], name=row[4], content=row[5], timestamp=enc.moment(row[6], row[7]))
+            return row[0], row[1], row[2], content_key(said) == op.content_key
+    if op.replay_key is not None:
+        row = next(iter(db.execute(f"{columns} WHERE scope = ? AND replay_key = ?", (scope_key, op.replay_key))), None)
+        if row is not None:
+            return row[0], row[1], row[2], True
+    return None

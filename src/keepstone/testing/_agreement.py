@@ -1,0 +1,387 @@
+"""The law of agreement: whatever is done to a store and to the reference, both show the same afterwards."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+from keepstone.contract import (
+    AddMemory,
+    AppendMessage,
+    ArchivedMemory,
+    ArchiveRow,
+    Batch,
+    Candidate,
+    CandidateQuery,
+    Candidates,
+    Operation,
+    Restore,
+    Retire,
+    RetireScope,
+    Revert,
+    Supersede,
+)
+from keepstone.errors import KeepstoneError
+from keepstone.logic.ids import partition
+from keepstone.logic.ranking import UNKNOWN_EMBEDDER, rank
+from keepstone.protocols import Store
+from keepstone.testing._script import ALICE, MakeStore, Script, archived, listed, reference
+from keepstone.types import Change, Kind, LedgerMessage, Scope, Status, plain
+
+SEQUENCES = 24
+BATCHES = 14
+TOLERANCE = 1e-3
+
+SCOPES = (
+    ALICE,
+    Scope(user_id="alice", run_id="monday"),
+    Scope(user_id="alice", agent_id="coach"),
+    Scope(user_id="bob", agent_id="coach", run_id="monday"),
+    Scope(agent_id="coach"),
+    Scope(run_id="monday"),
+)
+VIEWS = (*SCOPES, Scope(), Scope(user_id="carol"), Scope(app_id="web"))
+
+WORDS = (
+    "tea coffee Lyon Paris garden river hiking piano dentist Tuesday moved bought likes sister Marta "
+    "train blue small never every 上海 喜欢 喝茶 搬到 昨天 钢琴 妹妹"
+).split()
+QUERIES = ("Where did Marta move?", "likes tea in the garden", "妹妹喜欢喝茶", "piano piano Tuesday", "zebra")
+
+
+Found = Mapping[tuple[str, int], Candidate]
+
+
+class Chaos:
+    """A seeded source of batches over memories that it has seen; some of them must fail."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.script = Script(seed=seed)
+        self.memories: list[str] = []
+        self.messages: list[tuple[str, Scope]] = []
+        self.spoken: list[AppendMessage] = []
+        self.keys: list[Batch] = []
+        self.repeated = False
+
+    def batch(self) -> Batch:
+        """Return the next batch; now and then an earlier one again under its key."""
+        if self.keys and self.random.random() < 0.05:
+            earlier = self.random.choice(self.keys)
+            self.repeated = True
+            return replace(earlier, id=self.script.id(), fingerprint=self.random.choice((b"one", b"two")))
+        self.repeated = False
+        operations = tuple(self.operation() for _ in range(self.random.choice((1, 1, 2, 3, 5))))
+        batch = self.script.batch(*operations)
+        if self.random.random() < 0.15:
+            key = self.script.id()
+            batch = replace(batch, scope=ALICE, idempotency_key=key, fingerprint=b"one")
+            self.keys.append(batch)
+        return batch
+
+    def forget(self, batch: Batch) -> None:
+        """Take it that nothing of *batch* was stored, unless it came for the second time."""
+        if self.repeated:
+            return
+        if batch in self.keys:
+            self.keys.remove(batch)
+        for operation in batch.operations:
+            if isinstance(operation, AppendMessage):
+                self.spoken.remove(operation)
+                self.messages.remove((operation.id, operation.scope))
+            if isinstance(operation, AppendMessage | AddMemory):
+                self.memories.remove(operation.memory.id)
+
+    def operation(self) -> Operation:
+        """Return one operation; mostly one that can be done."""
+        makers = (self.say, self.say, self.say, self.again, self.fact, self.revise, self.supersede, self.turn)
+        return self.random.choice(makers)()
+
+    def text(self) -> str:
+        """Return a sentence, sometimes several: a memory of more than one unit."""
+        count = self.random.choice((3, 5, 8, 60))
+        return " ".join(self.random.choice(WORDS) for _ in range(count)) + "."
+
+    def say(self) -> AppendMessage:
+        """Say something new."""
+        chance = self.random.random
+        said = self.script.say(
+            self.text(),
+            scope=self.random.choice(SCOPES),
+            role=self.random.choice(("user", "assistant")),
+            id=f"m{self.random.randrange(12)}" if chance() < 0.15 else None,
+            timestamp=self.script.now if chance() < 0.3 else None,
+            metadata={"n": self.random.randrange(4), "tags": ["a", "b"][: self.random.randrange(3)]},
+            expires_at=self.script.now + timedelta(seconds=self.random.randrange(20)) if chance() < 0.1 else None,
+        )
+        self.spoken.append(said)
+        self.messages.append((said.id, said.scope))
+        self.memories.append(said.memory.id)
+        return said
+
+    def again(self) -> Operation:
+        """Say something again, as it was."""
+        if not self.spoken:
+            return self.say()
+        earlier = self.random.choice(self.spoken)
+        said = self.script.say(
+            earlier.content,
+            scope=earlier.scope,
+            role=earlier.role,
+            id=earlier.external_id,
+            timestamp=earlier.occurred_at,
+            metadata=earlier.metadata,
+        )
+        self.spoken.append(said)
+        self.messages.append((said.id, said.scope))
+        self.memories.append(said.memory.id)
+        return said
+
+    def fact(self) -> AddMemory:
+        """Distil a fact from a message or two."""
+        sources = self.random.sample(self.messages, min(len(self.messages), self.random.randrange(1, 3)))
+        scope = sources[0][1] if sources else ALICE
+        kind = self.random.choice((Kind.FACT, Kind.PROFILE))
+        made = self.script.fact(self.text(), [s for s, _ in sources], scope=scope, kind=kind)
+        self.memories.append(made.memory.id)
+        return made
+
+    def some(self) -> str:
+        """Return the id of some memory, perhaps of none."""
+        recent = self.memories[-12:]
+        return self.random.choice(recent) if recent and self.random.random() < 0.97 else self.script.id()
+
+    def revise(self) -> Operation:
+        """Change a text, or go back to an earlier one."""
+        expected = self.random.choice((None, None, None, 1, 2))
+        if self.random.random() < 0.3:
+            return Revert(memory_id=self.some(), revision=1, expected_revision=expected)
+        return self.script.revise(self.some(), self.text(), metadata={"n": 9}, expected_revision=expected)
+
+    def supersede(self) -> Supersede:
+        """Declare something no longer true."""
+        old, by = self.some(), self.some()
+        at = self.script.now - timedelta(days=1) if self.random.random() < 0.5 else None
+        return Supersede(memory_id=old, by=by if by != old and self.random.random() < 0.7 else None, at=at)
+
+    def turn(self) -> Operation:
+        """Take something back, or bring it back."""
+        chance = self.random.random()
+        if chance < 0.1:
+            return RetireScope(scope=self.random.choice(VIEWS))
+        if chance < 0.5:
+            return Retire(memory_id=self.some(), expected_revision=self.random.choice((None, None, 1)))
+        status = self.random.choice((Status.CURRENT, Status.CURRENT, Status.SUPERSEDED))
+        return Restore(memory_id=self.some(), status=status)
+
+    def erasure(self) -> tuple[Scope, list[str] | None, Batch]:
+        """Return what to erase; which idempotency keys it frees is not promised, so none is used again."""
+        self.keys.clear()
+        ids = [self.some()] if self.memories and self.random.random() < 0.8 else None
+        return self.random.choice((Scope(), *SCOPES)), ids, self.script.batch()
+
+
+async def agrees_with_the_reference(make_store: MakeStore) -> None:
+    """Generated batches have the same outcomes and leave the same behind as in the in-memory store."""
+    for seed in range(SEQUENCES):
+        async with make_store() as store, reference() as other:
+            chaos = Chaos(seed)
+            for step in range(BATCHES):
+                batch = chaos.batch()
+                known = await store.known(chaos.spoken), await other.known(chaos.spoken)
+                same(known[0], known[1], f"known, sequence {seed}, step {step}")
+                done = await outcome(store.apply(batch)), await outcome(other.apply(batch))
+                same(done[0], done[1], f"outcomes of {batch}, sequence {seed}, step {step}")
+                if isinstance(done[1], str):
+                    chaos.forget(batch)
+                if chaos.random.random() < 0.06:
+                    erasure = chaos.erasure()
+                    gone = await outcome(store.erase(*erasure)), await outcome(other.erase(*erasure))
+                    same(gone[0], gone[1], f"erase, sequence {seed}, step {step}")
+                if step % 7 == 6:
+                    await _same_views(store, other, chaos, f"sequence {seed}, step {step}")
+
+
+async def _same_views(store: Store, other: Store, chaos: Chaos, where: str) -> None:
+    script = chaos.script
+    everything = await observed(store, script), await observed(other, script)
+    for what in everything[1]:
+        same(everything[0][what], everything[1][what], f"{what}, {where}")
+    for text in chaos.random.sample(QUERIES, 2):
+        query = script.ask(text, scope=chaos.random.choice(VIEWS), include_superseded=chaos.random.random() < 0.7)
+        await same_candidates(store, other, query, f"{text!r} in {query.scope}, {where}")
+        await same_candidates(store, other, replace(query, limit=3), f"best 3 for {text!r}, {where}")
+
+
+async def outcome(action: Any) -> Any:
+    """Return what *action* did in a form that does not depend on ids that the store made, or its error's type."""
+    try:
+        result = summary(await action)
+    except KeepstoneError as error:
+        return type(error).__name__
+    return result
+
+
+def summary(value: Any) -> Any:
+    """Return *value* without what a store may choose: ids of changes, sizes, files."""
+    if hasattr(value, "operations") or hasattr(value, "outcomes"):
+        done = sorted((o.memory_id or "", o.message_id or "") for o in value.outcomes if o.kind == "stored")
+        kinds = [] if value.replayed else [(o.kind, o.memory_id or o.retired, o.external_id) for o in value.outcomes]
+        return (value.batch_id, value.replayed, kinds, done, len(value.changes) * (not value.replayed))
+    if hasattr(value, "tombstones"):
+        return (value.memories, value.messages, value.changes, value.verified, len(value.tombstones))
+    return value
+
+
+async def observed(store: Store, script: Script) -> dict[str, Any]:
+    """Return everything that a store shows of one tenant, without what it may choose."""
+    seen: dict[str, Any] = {}
+    for scope in VIEWS:
+        view = replace(scope, tenant=script.scope.tenant)
+        records = await listed(store, script, scope=view, limit=7)
+        ids = sorted(r.id for r in records)
+        seen[f"memories of {view}"] = by_partition(unordered(r.to_dict()) for r in records)
+        current = await listed(store, script, scope=view, include_superseded=False, include_expired=True)
+        seen[f"current memories of {view}"] = by_partition(unordered(r.to_dict()) for r in current)
+        around = await store.neighbours(ids[-3:], view, 1, 2)
+        seen[f"neighbours in {view}"] = sorted((str(m.scope.ids), m.position, m.content) for m in around)
+        counted = (await store.stats(view)).to_dict()
+        seen[f"counts of {view}"] = {k: counted[k] for k in COUNTED}
+    tenant = Scope(tenant=script.scope.tenant)
+    for name, retired in (("archive", False), ("archive with the retired", True)):
+        rows = await archived(store, tenant, include_retired=retired, limit=9)
+        seen[name] = [archive_row(row) for row in sorted(rows, key=partition_in(rows))]
+    for row in seen["archive"]:
+        if row[0] == "memory":
+            seen[f"history of {row[1]}"] = [change(c) for c in await store.history(row[1], tenant)]
+    return seen
+
+
+COUNTED = ("messages", "memories", "superseded", "retired", "erased", "changes", "units", "unembedded")
+
+
+def change(entry: Change) -> dict[str, Any]:
+    """Return a change without its own id."""
+    return entry.to_dict() | {"id": None}
+
+
+def by_partition(memories: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return memories with the partitions in the order of their names; only the order within one is promised."""
+    return sorted(memories, key=lambda m: partition(Scope(**m["scope"])))
+
+
+def partition_in(rows: Sequence[ArchiveRow]) -> Callable[[ArchiveRow], tuple[int, str]]:
+    """Return what sorts *rows* by their stage in the archive and by partition, whatever order partitions have."""
+    scopes = {row.record.id: row.record.scope for row in rows if isinstance(row, ArchivedMemory)}
+
+    def key(row: ArchiveRow) -> tuple[int, str]:
+        if isinstance(row, LedgerMessage):
+            return 1, partition(row.scope)
+        if isinstance(row, ArchivedMemory):
+            return 2, partition(row.record.scope)
+        return 3, partition(scopes[row.memory_id])
+
+    return key
+
+
+def unordered(memory: dict[str, Any]) -> dict[str, Any]:
+    """Return a memory with its sources sorted: no order of theirs is promised."""
+    return memory | {"sources": sorted(memory["sources"], key=str)}
+
+
+def archive_row(row: Any) -> tuple[Any, ...]:
+    """Return an archived row, a tombstone by its id alone."""
+    if isinstance(row, LedgerMessage):
+        return ("message", row.id, row.to_dict())
+    if isinstance(row, ArchivedMemory):
+        if row.record.status is Status.ERASED:
+            return ("memory", row.record.id, row.record.text, row.record.scope, [r.text for r in row.revisions])
+        # Whether a row still names messages that the archive leaves out is not promised; the record's sources are.
+        return ("memory", row.record.id, plain(row) | {"sources": None, "record": unordered(plain(row.record))})
+    return ("change", change(row))
+
+
+async def same_candidates(store: Store, other: Store, query: CandidateQuery, where: str) -> None:
+    """Check that both find the same units with the same signals, and so rank them alike."""
+    got, want = await store.candidates(query), await other.candidates(query)
+    for name, corpus in want.corpora.items():
+        if any(c.partition == name for c in want.items):
+            same(_rounded(got.corpora[name]), _rounded(corpus), f"statistics of {name} for {where}")
+    have = {(c.memory_id, c.unit): c for c in got.items}
+    should = {(c.memory_id, c.unit): c for c in want.items}
+    if len(have) != len(got.items):
+        raise AssertionError(f"a unit came back twice for {where}")
+    same(len(have) <= 2 * query.limit, True, f"at most twice the limit for {where}")
+    _same_but_for_ties(have, should, query.limit, where)
+    for key in have.keys() & should.keys():
+        same(_rounded(have[key]), _rounded(should[key]), f"signals of {key} for {where}")
+    if have.keys() == should.keys():
+        same_order(got, want, where)
+
+
+def same_order(got: Candidates, want: Candidates, where: str) -> None:
+    """Check that both rank alike, but for memories whose fused values differ by less than the tolerance."""
+    place = {r.candidate.memory_id: i for i, r in enumerate(rank(got, UNKNOWN_EMBEDDER))}
+    ordered = rank(want, UNKNOWN_EMBEDDER)
+    for earlier, later in pairwise(ordered):
+        if earlier.fused - later.fused > TOLERANCE:
+            first, second = earlier.candidate.memory_id, later.candidate.memory_id
+            same(place[first] < place[second], True, f"order of {first} and {second} for {where}")
+
+
+def _same_but_for_ties(have: Found, should: Found, limit: int, where: str) -> None:
+    """Each side may hold a unit that the other has not only if a list was cut, and it ties with where it was."""
+    for mine, theirs in ((have, should), (should, have)):
+        for key in mine.keys() - theirs.keys():
+            cosines = sorted((c.cosine for c in theirs.values() if c.cosine is not None), reverse=True)[:limit]
+            words = sorted((c.bm25 for c in theirs.values() if c.bm25 > 0), reverse=True)[:limit]
+            ties = [len(words) == limit and 0 < mine[key].bm25 >= words[-1] - TOLERANCE]
+            cosine = mine[key].cosine
+            if cosine is not None:
+                ties.append(len(cosines) == limit and cosine >= cosines[-1] - TOLERANCE)
+            same(any(ties), True, f"unit {key} among the best for {where}")
+
+
+class _Near:
+    """A number that equals all numbers nearby."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Near) and abs(self.value - other.value) <= TOLERANCE * max(1.0, abs(self.value))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+
+def _rounded(value: Any) -> dict[str, Any]:
+    fields = {name: getattr(value, name) for name in value.__dataclass_fields__}
+    return {name: _Near(v) if isinstance(v, float) else v for name, v in fields.items()}
+
+
+def same(got: Any, want: Any, what: str) -> None:
+    """Raise an AssertionError that shows the first difference between *got* and *want*."""
+    if got == want:
+        return
+    raise AssertionError(f"{what}: {difference(got, want)}")
+
+
+def difference(got: Any, want: Any) -> str:
+    """Return where *got* and *want* begin to differ."""
+    if isinstance(got, dict) and isinstance(want, dict) and got.keys() == want.keys():
+        key = next(k for k in want if got[k] != want[k])
+        return f"{key}: {difference(got[key], want[key])}"
+    if isinstance(got, list | tuple) and isinstance(want, list | tuple):
+        if len(got) == len(want):
+            index = next(i for i, (g, w) in enumerate(zip(got, want, strict=True)) if g != w)
+            return f"[{index}] {difference(got[index], want[index])}"
+        more, less = [g for g in got if g not in want], [w for w in want if w not in got]
+        return f"{len(got)} items instead of {len(want)}; only here {more!r}; missing {less!r}"
+    return f"{got!r} instead of {want!r}"

@@ -1,0 +1,120 @@
+"""A store that passes every call on to another: what a planted fault changes one method of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from keepstone.contract import (
+    AppendMessage,
+    Applied,
+    ArchiveRow,
+    Batch,
+    CandidateQuery,
+    Candidates,
+    EmbedderKey,
+    Job,
+    ListQuery,
+    PendingUnit,
+    Vector,
+)
+from keepstone.protocols import Store
+from keepstone.testing._script import jobs_of
+from keepstone.types import Change, ErasureReceipt, LedgerMessage, MemoryRecord, Page, Scope, Stats
+
+
+class PassingStore:
+    """A `Store` and `JobQueue` that does what *inner* does."""
+
+    def __init__(self, inner: Store) -> None:
+        self.inner = inner
+
+    async def apply(self, batch: Batch) -> Applied:
+        """Pass the call on."""
+        return await self.inner.apply(batch)
+
+    async def candidates(self, query: CandidateQuery) -> Candidates:
+        """Pass the call on."""
+        return await self.inner.candidates(query)
+
+    async def get(self, ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:
+        """Pass the call on."""
+        return await self.inner.get(ids, scope)
+
+    async def get_all(self, query: ListQuery) -> Page:
+        """Pass the call on."""
+        return await self.inner.get_all(query)
+
+    async def neighbours(self, ids: Sequence[str], scope: Scope, before: int, after: int) -> list[LedgerMessage]:
+        """Pass the call on."""
+        return await self.inner.neighbours(ids, scope, before, after)
+
+    async def messages(self, ids: Sequence[str], scope: Scope) -> list[LedgerMessage]:
+        """Pass the call on."""
+        return await self.inner.messages(ids, scope)
+
+    async def known(self, messages: Sequence[AppendMessage]) -> list[bool]:
+        """Pass the call on."""
+        return await self.inner.known(messages)
+
+    async def history(self, memory_id: str, scope: Scope) -> list[Change]:
+        """Pass the call on."""
+        return await self.inner.history(memory_id, scope)
+
+    async def changes(self, id: str, scope: Scope) -> list[Change]:
+        """Pass the call on."""
+        return await self.inner.changes(id, scope)
+
+    async def batch(self, scope: Scope, idempotency_key: str) -> tuple[str, bytes] | None:
+        """Pass the call on."""
+        return await self.inner.batch(scope, idempotency_key)
+
+    async def erase(self, scope: Scope, ids: Sequence[str] | None, batch: Batch) -> ErasureReceipt:
+        """Pass the call on."""
+        return await self.inner.erase(scope, ids, batch)
+
+    async def reset(self, tenant: str) -> None:
+        """Pass the call on."""
+        await self.inner.reset(tenant)
+
+    async def stats(self, scope: Scope) -> Stats:
+        """Pass the call on."""
+        return await self.inner.stats(scope)
+
+    async def dump(
+        self, scope: Scope, cursor: str | None, limit: int, *, include_retired: bool = False
+    ) -> tuple[list[ArchiveRow], str | None]:
+        """Pass the call on."""
+        return await self.inner.dump(scope, cursor, limit, include_retired=include_retired)
+
+    async def embedder(self) -> EmbedderKey | None:
+        """Pass the call on."""
+        return await self.inner.embedder()
+
+    async def pending(self, embedder: EmbedderKey, after: int, limit: int) -> list[PendingUnit]:
+        """Pass the call on."""
+        return await self.inner.pending(embedder, after, limit)
+
+    async def store_vectors(self, embedder: EmbedderKey, vectors: Mapping[int, Vector]) -> None:
+        """Pass the call on."""
+        await self.inner.store_vectors(embedder, vectors)
+
+    async def adopt(self, embedder: EmbedderKey) -> bool:
+        """Pass the call on."""
+        return await self.inner.adopt(embedder)
+
+    async def close(self) -> None:
+        """Pass the call on."""
+        await self.inner.close()
+
+    async def claim(self, kinds: Sequence[str], limit: int, at: datetime, lease_until: datetime) -> list[Job]:
+        """Pass the call on."""
+        return await jobs_of(self.inner).claim(kinds, limit, at, lease_until)
+
+    async def finish(self, job_id: str) -> None:
+        """Pass the call on."""
+        await jobs_of(self.inner).finish(job_id)
+
+    async def retry(self, job_id: str, error: str, due: datetime | None) -> None:
+        """Pass the call on."""
+        await jobs_of(self.inner).retry(job_id, error, due)

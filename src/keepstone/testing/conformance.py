@@ -1,0 +1,66 @@
+"""The laws that every store must keep, for our engines and for those of others.
+
+A law is an async function of `make_store`, which gives an async context manager with a fresh, empty store:
+
+    @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+    async def test_conformance(law):
+        await law(make_store)
+
+Nothing here may import a test framework or a store other than the in-memory reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from keepstone.testing import _agreement, _lifecycle, _scopes, _writes
+from keepstone.testing._script import MakeStore
+
+__all__ = ["LAWS", "Law", "MakeStore", "check"]
+
+Law = Callable[[MakeStore], Awaitable[None]]
+
+LAWS: tuple[Law, ...] = (
+    _writes.round_trip,
+    _writes.odd_text_survives,
+    _writes.said_before,
+    _writes.said_again,
+    _writes.idempotency_keys,
+    _writes.expected_revisions,
+    _writes.all_or_nothing,
+    _writes.history_is_complete,
+    _writes.undoing_restores,
+    _writes.parallel_writes_lose_nothing,
+    _writes.pages_are_complete,
+    _writes.embedders_do_not_mix,
+    _writes.closing_ends,
+    _scopes.no_reading_across_scopes,
+    _scopes.no_deleting_across_scopes,
+    _scopes.no_leak_across_tenants,
+    _scopes.fan_out_has_a_bound,
+    _scopes.filters_match,
+    _scopes.retiring_hides,
+    _lifecycle.erasing_leaves_nothing,
+    _lifecycle.erasing_by_message,
+    _lifecycle.resetting_empties,
+    _lifecycle.archives_move,
+    _lifecycle.engines_rank_alike,
+    _lifecycle.reembedding_changes_over,
+    _lifecycle.jobs_are_leased,
+    _agreement.agrees_with_the_reference,
+)
+
+
+async def check(make_store: MakeStore) -> None:
+    """Hold the stores of *make_store* to every law.
+
+    Raises:
+        AssertionError: the first law that is broken, by name, with what broke it as its cause.
+    """
+    for law in LAWS:
+        name = getattr(law, "__name__", repr(law))
+        try:
+            await law(make_store)
+        except Exception as error:
+            # Whatever a store raises where a law expects an answer breaks that law.
+            raise AssertionError(f"The law {name!r} is broken: {error!r}") from error
