@@ -1,0 +1,105 @@
+"""Keepstone: a memory layer for applications built on language models.
+
+    from keepstone import Memory
+
+    memory = Memory()
+    memory.add("I play cricket at weekends", user_id="alice")
+    memory.search("What does Alice do for fun?", user_id="alice")
+
+`AsyncMemory` has the same verbs for event loops. Importing this package opens nothing and loads no SDK.
+"""
+
+from keepstone.blocking import Memory
+from keepstone.errors import (
+    AuthenticationError,
+    BadReplyError,
+    ConfigError,
+    ConflictError,
+    EmbedderMismatchError,
+    FilterError,
+    InvalidRequestError,
+    KeepstoneError,
+    LimitError,
+    MissingExtraError,
+    NotFoundError,
+    ProviderError,
+    RateLimitError,
+    ScopeError,
+    StoreBusyError,
+    StoreClosedError,
+    StoreCorruptError,
+    StoreError,
+    StoreFullError,
+    StoreReadOnlyError,
+    StoreVersionError,
+    TimedOutError,
+)
+from keepstone.limits import Limits
+from keepstone.memory import AsyncMemory
+from keepstone.types import (
+    Action,
+    AddResult,
+    Change,
+    Duplicate,
+    ErasureReceipt,
+    Explanation,
+    Hit,
+    Kind,
+    LedgerMessage,
+    MemoryRecord,
+    Message,
+    Page,
+    Scope,
+    Signal,
+    Span,
+    Stats,
+    Status,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Action",
+    "AddResult",
+    "AsyncMemory",
+    "AuthenticationError",
+    "BadReplyError",
+    "Change",
+    "ConfigError",
+    "ConflictError",
+    "Duplicate",
+    "EmbedderMismatchError",
+    "ErasureReceipt",
+    "Explanation",
+    "FilterError",
+    "Hit",
+    "InvalidRequestError",
+    "KeepstoneError",
+    "Kind",
+    "LedgerMessage",
+    "LimitError",
+    "Limits",
+    "Memory",
+    "MemoryRecord",
+    "Message",
+    "MissingExtraError",
+    "NotFoundError",
+    "Page",
+    "ProviderError",
+    "RateLimitError",
+    "Scope",
+    "ScopeError",
+    "Signal",
+    "Span",
+    "Stats",
+    "Status",
+    "StoreBusyError",
+    "StoreClosedError",
+    "StoreCorruptError",
+    "StoreError",
+    "StoreFullError",
+    "StoreReadOnlyError",
+    "StoreVersionError",
+    "TimedOutError",
+    "__version__",
+]

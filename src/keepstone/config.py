@@ -1,0 +1,39 @@
+"""Settings from outside: where data lives, what the environment says, what time it is. The only reader of both."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+STORE_FILE = "memory.db"
+
+
+def environment(name: str) -> str | None:
+    """Return an environment variable; None if it is unset or empty."""
+    return os.environ.get(name) or None
+
+
+def data_folder() -> Path:
+    """Return the folder of the default store: `KEEPSTONE_HOME`, else the platform's user data folder."""
+    home = environment("KEEPSTONE_HOME")
+    if home is not None:
+        return Path(home).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("keepstone", appauthor=False))
+
+
+def default_path() -> Path:
+    """Return the file of the default store."""
+    return data_folder() / STORE_FILE
+
+
+def default_embedder() -> str | None:
+    """Return the embedder that `KEEPSTONE_EMBEDDER` names, None for the built-in choice."""
+    return environment("KEEPSTONE_EMBEDDER")
+
+
+def utc_now() -> datetime:
+    """Return the time, in UTC: the default clock."""
+    return datetime.now(UTC)

@@ -1,0 +1,186 @@
+"""Writing: messages -> ledger -> memories and changes. Knows the order of things; decides nothing twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from keepstone.contract import AppendMessage, Applied, Batch, NewId, NewMemory, NewUnit, Outcome, SourceSpan
+from keepstone.errors import BadReplyError, ConflictError
+from keepstone.logic import replay
+from keepstone.logic.ids import bucket
+from keepstone.logic.passages import passages
+from keepstone.logic.text import language, spoken, term_counts
+from keepstone.protocols import Embedder, Store
+from keepstone.types import AddResult, Duplicate, MemoryRecord, Message, Metadata, Scope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddRequest:
+    """What one call of `add` asks for, checked."""
+
+    scope: Scope
+    messages: Sequence[Message]
+    metadata: Metadata
+    expires_at: datetime | None
+    idempotency_key: str | None
+
+
+def units(text: str, name: str | None) -> tuple[NewUnit, ...]:
+    """Return the units of a memory's text, without vectors; the speaker's name counts in each of them."""
+    made = []
+    for span in passages(text):
+        terms, length = term_counts(spoken(name, text[span.start : span.end]))
+        made.append(NewUnit(span=span, terms=terms, length=length))
+    return tuple(made)
+
+
+async def embed_units(
+    embedder: Embedder | None, wanted: Sequence[tuple[str, str | None, tuple[NewUnit, ...]]]
+) -> list[tuple[NewUnit, ...]]:
+    """Return the units of each (text, name, units) with their vectors, from one call of the embedder.
+
+    Raises:
+        ProviderError: the embedder failed, or gave another number of vectors.
+    """
+    if embedder is None:
+        return [u for _, _, u in wanted]
+    texts = [spoken(name, text[u.span.start : u.span.end]) for text, name, of in wanted for u in of]
+    vectors = iter(await embed(embedder, texts))
+    return [tuple(replace(u, vector=next(vectors)) for u in of) for _, _, of in wanted]
+
+
+async def embed(embedder: Embedder, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+    """Return one document vector a text, checked in number.
+
+    Raises:
+        ProviderError: the embedder failed, or gave another number of vectors.
+    """
+    if not texts:
+        return []
+    vectors = await embedder.embed(texts, "document")
+    if len(vectors) != len(texts):
+        message = f"{len(texts)} texts, {len(vectors)} vectors"
+        raise BadReplyError(type(embedder).__name__, message, retryable=False)
+    return vectors
+
+
+async def add(
+    store: Store, embedder: Embedder | None, request: AddRequest, *, now: datetime, new_id: NewId, actor: str
+) -> AddResult:
+    """Write the messages of *request* to the ledger with their episodes: one transaction, one embedding call.
+
+    Raises:
+        ConflictError: a caller's id, or the idempotency key, is taken by something else.
+        ProviderError: the embedder failed; nothing was stored.
+    """
+    scope = request.scope
+    fingerprint = None
+    if request.idempotency_key is not None:
+        fingerprint = _fingerprint(request)
+        if (known := await store.batch(scope, request.idempotency_key)) and known[1] != fingerprint:
+            raise ConflictError("This idempotency key was used for another request.")
+    appends = _appends(request, now, new_id)
+    there = await store.known(appends)
+    fresh = [a for a, old in zip(appends, there, strict=True) if not old]
+    embedded = iter(await embed_units(embedder, [(a.content, a.name, a.memory.units) for a in fresh]))
+    operations = tuple(
+        a if old else replace(a, memory=replace(a.memory, units=next(embedded)))
+        for a, old in zip(appends, there, strict=True)
+    )
+    batch = Batch(
+        id=new_id(now, bucket(scope)),
+        tenant=scope.tenant,
+        at=now,
+        actor=actor,
+        operations=operations,
+        scope=scope,
+        idempotency_key=request.idempotency_key,
+        fingerprint=fingerprint,
+        embedder=embedder.key if embedder is not None and fresh else None,
+    )
+    applied = await store.apply(batch)
+    return await _result(store, scope, applied)
+
+
+def revision_units(record: MemoryRecord, text: str) -> tuple[NewUnit, ...] | None:
+    """Return the units of a memory's new text, None if the text is the one it has."""
+    return None if text == record.text else units(text, record.name)
+
+
+def _appends(request: AddRequest, now: datetime, new_id: NewId) -> list[AppendMessage]:
+    scope, place = request.scope, bucket(request.scope)
+    keys = replay.replay_keys(request.messages, scope)
+    appends = []
+    for message, replay_key in zip(request.messages, keys, strict=True):
+        message_id = new_id(now, place)
+        memory = NewMemory(
+            id=new_id(now, place),
+            scope=scope,
+            text=message.content,
+            units=units(message.content, message.name),
+            metadata={**request.metadata, **message.metadata},
+            language=language(message.content),
+            role=message.role,
+            name=message.name,
+            sources=(SourceSpan(message_id=message_id),),
+            occurred_at=message.timestamp,
+            expires_at=request.expires_at,
+            statement_key=replay.statement_key(message.content, message.role, message.name, scope),
+        )
+        appends.append(
+            AppendMessage(
+                id=message_id,
+                scope=scope,
+                role=message.role,
+                name=message.name,
+                content=message.content,
+                metadata=message.metadata,
+                occurred_at=message.timestamp,
+                external_id=message.id,
+                content_key=replay.content_key(message),
+                replay_key=replay_key,
+                join_key=replay.join_key(message, scope),
+                memory=memory,
+            )
+        )
+    return appends
+
+
+def _fingerprint(request: AddRequest) -> bytes:
+    expires = request.expires_at.isoformat() if request.expires_at else ""
+    parts = [_canonical(request.metadata), expires]
+    for message in request.messages:
+        parts += [replay.content_key(message).hex(), message.id or "", _canonical(message.metadata)]
+    return replay.fingerprint(parts)
+
+
+def _canonical(value: Mapping[str, Any]) -> str:
+    return json.dumps(dict(value), sort_keys=True, ensure_ascii=False)
+
+
+async def _result(store: Store, scope: Scope, applied: Applied) -> AddResult:
+    stored = [o for o in applied.outcomes if o.kind == "stored" and o.memory_id is not None]
+    records = await store.get([o.memory_id for o in stored if o.memory_id is not None], scope)
+    written = [o for o in applied.outcomes if o.kind != "replay"]
+    return AddResult(
+        memories=tuple(records),
+        messages=tuple(_public_id(o) for o in written),
+        duplicates=tuple(
+            Duplicate(
+                message_id=_public_id(o),
+                memory_id=o.memory_id or "",
+                reason="replay" if o.kind == "replay" else "refreshed",
+            )
+            for o in applied.outcomes
+            if o.kind != "stored"
+        ),
+        batch_id=applied.batch_id,
+    )
+
+
+def _public_id(outcome: Outcome) -> str:
+    return outcome.external_id or outcome.message_id or ""

@@ -1,0 +1,115 @@
+"""Reading: query -> candidates -> ranked hits. One embedding, one snapshot, one fetch, whatever the store's size."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from keepstone.contract import CandidateQuery
+from keepstone.errors import BadReplyError
+from keepstone.filters import Filter
+from keepstone.logic.ranking import Ranked, calibration_of, rank
+from keepstone.logic.text import term_counts
+from keepstone.protocols import Embedder, Store
+from keepstone.types import Explanation, Hit, Kind, MemoryRecord, Scope
+
+CANDIDATES_MIN = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchRequest:
+    """What one call of `search` asks for, checked; `query` is in normal form."""
+
+    query: str
+    scope: Scope
+    limit: int
+    min_score: float
+    where: Filter | None
+    kinds: tuple[Kind, ...]
+    include_expired: bool
+    include_superseded: bool
+    explain: bool
+    partitions_max: int
+
+
+async def search(store: Store, embedder: Embedder | None, request: SearchRequest, *, now: datetime) -> list[Hit]:
+    """Return the hits of *request*, best first.
+
+    Raises:
+        ProviderError: the embedder failed.
+        LimitError: the scope reaches more partitions than one search may.
+    """
+    if not request.query:
+        return []
+    clock = _Stages()
+    vector = None
+    if embedder is not None:
+        vectors = await embedder.embed([request.query], "query")
+        if len(vectors) != 1:
+            raise BadReplyError(type(embedder).__name__, f"1 text, {len(vectors)} vectors", retryable=False)
+        vector = vectors[0]
+    clock.mark("embed")
+    query = CandidateQuery(
+        scope=request.scope,
+        terms=term_counts(request.query)[0],
+        vector=vector,
+        at=now,
+        limit=max(CANDIDATES_MIN, 2 * request.limit),
+        where=request.where,
+        kinds=request.kinds,
+        include_expired=request.include_expired,
+        include_superseded=request.include_superseded,
+        embedder=embedder.key if embedder is not None else None,
+        partitions_max=request.partitions_max,
+    )
+    found = await store.candidates(query)
+    clock.mark("candidates")
+    calibration = calibration_of(embedder.key.name if embedder is not None else None)
+    ranked = [r for r in rank(found, calibration, explain=request.explain) if r.score >= request.min_score]
+    ranked = ranked[: request.limit]
+    clock.mark("rank")
+    records = {r.id: r for r in await store.get([r.candidate.memory_id for r in ranked], request.scope)}
+    clock.mark("fetch")
+    return _hits(ranked, records, clock.milliseconds if request.explain else None)
+
+
+class _Stages:
+    """Milliseconds spent in each stage of one search."""
+
+    def __init__(self) -> None:
+        self.milliseconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def mark(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.milliseconds[stage] = round((now - self._last) * 1000, 3)
+        self._last = now
+
+
+def _hits(
+    ranked: Sequence[Ranked], records: Mapping[str, MemoryRecord], timings: Mapping[str, Any] | None
+) -> list[Hit]:
+    hits = []
+    for entry in ranked:
+        record = records.get(entry.candidate.memory_id)
+        if record is None:
+            # Taken back between the two reads: what is gone is not shown.
+            continue
+        explanation = None
+        if timings is not None:
+            explanation = Explanation(signals=entry.signals, fused=entry.fused, timings_ms=timings)
+        hits.append(
+            Hit(
+                id=record.id,
+                text=record.text,
+                score=entry.score,
+                span=entry.candidate.span,
+                memory=record,
+                sources=record.sources,
+                explanation=explanation,
+            )
+        )
+    return hits
