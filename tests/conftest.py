@@ -11,9 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # CI repeats one fixed set of examples; a contributor's machine keeps looking for new ones.
-settings.register_profile(
-    "default", max_examples=50, deadline=None, derandomize="CI" in os.environ, print_blob=True
-)
+settings.register_profile("default", max_examples=50, deadline=None, derandomize="CI" in os.environ, print_blob=True)
 settings.register_profile(
     "campaign",
     max_examples=2_000,

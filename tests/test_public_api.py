@@ -73,9 +73,7 @@ def annotation_text(annotation: Any) -> str:
 def signature_rows(member: Any) -> list[tuple[str, str, object, str]]:
     """Describe a signature so that a verb and its twin compare equal and a difference is readable."""
     signature = inspect.signature(function_of(member))
-    rows = [
-        (p.name, p.kind.name, p.default, annotation_text(p.annotation)) for p in signature.parameters.values()
-    ]
+    rows = [(p.name, p.kind.name, p.default, annotation_text(p.annotation)) for p in signature.parameters.values()]
     return [*rows, ("return", "", None, annotation_text(signature.return_annotation))]
 
 
@@ -128,9 +126,7 @@ def test_both_faces_have_the_same_verbs() -> None:
 def test_both_faces_have_the_same_signatures() -> None:
     blocking, waiting = faces()
     ours, theirs = public_members(blocking), public_members(waiting)
-    different = [
-        n for n in ours.keys() & theirs.keys() if signature_rows(ours[n]) != signature_rows(theirs[n])
-    ]
+    different = [n for n in ours.keys() & theirs.keys() if signature_rows(ours[n]) != signature_rows(theirs[n])]
     assert not different
     assert signature_rows(vars(blocking)["__init__"]) == signature_rows(vars(waiting)["__init__"])
 

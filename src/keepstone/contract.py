@@ -222,12 +222,13 @@ class Load:
     """Put one archived row back with its ids and times; one whose id is there already is a replay.
 
     A message comes before the memories made from it, a memory before its changes; sequences are given anew in
-    the order of loading. `units` index the current revision of a memory.
+    the order of loading. `units` index the current revision of a memory, `older_units` the earlier ones by number.
     """
 
     row: ArchiveRow
     scope: Scope
     units: tuple[NewUnit, ...] = ()
+    older_units: Mapping[int, tuple[NewUnit, ...]] = field(default_factory=dict)
     statement_key: bytes | None = None
 
 
@@ -303,6 +304,8 @@ class CandidateQuery:
 class Candidate:
     """One unit with its raw signals; `cosine` is None for a unit without vector, `bm25` 0 without a match.
 
+    `unit` counts the units of the revision from 0; `length` is in tokens.
+
     `recency` is the sequence of the change that last added, revised or refreshed the memory: higher was said later.
     """
 
@@ -312,6 +315,7 @@ class Candidate:
     unit: int
     recency: int
     span: Span
+    length: int
     cosine: float | None
     bm25: float
     status: Status

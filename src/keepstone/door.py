@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from keepstone.errors import InvalidRequestError, LimitError, ScopeError
@@ -15,6 +15,9 @@ from keepstone.types import OWNER_KINDS, Kind, Message, Scope
 
 Input = str | Message | Mapping[str, Any] | Sequence[Message | Mapping[str, Any]]
 
+# A day from the ends of the calendar, so that every zone can show what is between.
+_FIRST = datetime(1, 1, 2, tzinfo=UTC)
+_LAST = datetime(9999, 12, 30, tzinfo=UTC)
 _MESSAGE_KEYS = ("role", "content", "name", "id", "timestamp", "metadata")
 
 
@@ -109,12 +112,16 @@ def moment(given: object, what: str) -> datetime | None:
     """
     if given is None:
         return None
+    if not isinstance(given, str | datetime):
+        raise InvalidRequestError(f"{what} is an ISO 8601 time, not {type(given).__name__}.")
     try:
-        found = given if isinstance(given, datetime) else datetime.fromisoformat(str(given))
+        found = given if isinstance(given, datetime) else datetime.fromisoformat(given)
     except ValueError as error:
-        raise InvalidRequestError(f"{what} is not an ISO 8601 time: {str(given)[:80]!r}.") from error
+        raise InvalidRequestError(f"{what} is not an ISO 8601 time: {_shown(given)}.") from error
     if found.utcoffset() is None:
         raise InvalidRequestError(f"{what} has no zone; add one, such as +00:00.")
+    if not _FIRST <= found <= _LAST:
+        raise InvalidRequestError(f"{what} is {found.isoformat()}; times go from year 1 to 9999, less a day, in UTC.")
     return found
 
 
@@ -145,7 +152,7 @@ def count(given: object, what: str, most: int) -> int:
         InvalidRequestError: not such a number.
     """
     if not isinstance(given, int) or isinstance(given, bool) or not 1 <= given <= most:
-        raise InvalidRequestError(f"{what} is a whole number from 1 to {most}, not {given!r}.")
+        raise InvalidRequestError(f"{what} is a whole number from 1 to {most}, not {_shown(given)}.")
     return given
 
 
@@ -156,7 +163,7 @@ def share(given: object, what: str) -> float:
         InvalidRequestError: not such a number.
     """
     if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given <= 1:
-        raise InvalidRequestError(f"{what} is a number from 0 to 1, not {given!r}.")
+        raise InvalidRequestError(f"{what} is a number from 0 to 1, not {_shown(given)}.")
     return float(given)
 
 
@@ -173,6 +180,21 @@ def opaque(given: object, what: str, limits: Limits) -> str:
     if any(ord(c) < 32 or ord(c) == 127 or 0xD800 <= ord(c) <= 0xDFFF for c in given):
         raise InvalidRequestError(f"{what} holds a control character or half a surrogate pair.")
     return normalise(given)
+
+
+def ids(given: object, limits: Limits) -> list[str]:
+    """Return one id, or a list of them, as a list of ids in normal form.
+
+    Raises:
+        InvalidRequestError: not of that shape, or an empty list.
+    """
+    if isinstance(given, str):
+        given = [given]
+    if not isinstance(given, Collection) or isinstance(given, bytes):
+        raise InvalidRequestError(f"ids are one id or a list of them, not {type(given).__name__}.")
+    if not given:
+        raise InvalidRequestError("The list of ids is empty.")
+    return [opaque(i, "id", limits) for i in given]
 
 
 def _scope_id(name: str, given: object, limits: Limits) -> str | None:
@@ -218,7 +240,9 @@ def _content(given: object, what: str) -> object:
     for part in given:
         if not isinstance(part, Mapping) or part.get("type") not in ("text", "input_text", "output_text"):
             raise InvalidRequestError(f"{what}: content has a part that is not text; Keepstone keeps text only.")
-        parts.append(str(part.get("text", "")))
+        if not isinstance(part.get("text"), str):
+            raise InvalidRequestError(f"{what}: content has a part without text.")
+        parts.append(part["text"])
     return "\n".join(parts)
 
 
@@ -247,7 +271,7 @@ def _json(given: object, depth: int, limits: Limits) -> Any:
         return {_key(k): _json(v, depth + 1, limits) for k, v in given.items()}
     if isinstance(given, list | tuple):
         return [_json(v, depth + 1, limits) for v in given]
-    raise InvalidRequestError(f"metadata cannot hold {type(given).__name__} {str(given)[:40]!r}.")
+    raise InvalidRequestError(f"metadata cannot hold {type(given).__name__} {_shown(given)}.")
 
 
 def kinds(given: Sequence[Kind | str] | None) -> tuple[Kind, ...]:
@@ -256,8 +280,19 @@ def kinds(given: Sequence[Kind | str] | None) -> tuple[Kind, ...]:
     Raises:
         InvalidRequestError: there is no such kind.
     """
+    if given is not None and (isinstance(given, str) or not isinstance(given, Collection)):
+        raise InvalidRequestError(f"kinds are a list, not {type(given).__name__}.")
     try:
         return tuple(Kind(k) for k in given or ())
     except ValueError as error:
         known = ", ".join(k.value for k in Kind)
         raise InvalidRequestError(f"{error}; known kinds: {known}.") from error
+
+
+def _shown(given: object) -> str:
+    """The start of a value as Python writes it."""
+    try:
+        return repr(given)[:80]
+    except ValueError:
+        # Python refuses to write integers of thousands of digits.
+        return "a very large number"

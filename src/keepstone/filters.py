@@ -241,6 +241,8 @@ def _compare(operator: str, have: Any, want: Any) -> bool:
 
 
 def _equal(have: Any, want: Any) -> bool:
+    if type(have) is type(want):
+        return bool(have == want)
     return _sort(have) == _sort(want) and bool(have == want)
 
 

@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Any
 
 from keepstone.contract import AppendMessage, Applied, Batch, NewId, NewMemory, NewUnit, Outcome, SourceSpan
-from keepstone.errors import BadReplyError, ConflictError
+from keepstone.errors import ConflictError
 from keepstone.logic import replay
 from keepstone.logic.ids import bucket
 from keepstone.logic.passages import passages
 from keepstone.logic.text import language, spoken, term_counts
+from keepstone.logic.vectors import checked
 from keepstone.protocols import Embedder, Store
 from keepstone.types import AddResult, Duplicate, MemoryRecord, Message, Metadata, Scope
 
@@ -44,7 +45,7 @@ async def embed_units(
     """Return the units of each (text, name, units) with their vectors, from one call of the embedder.
 
     Raises:
-        ProviderError: the embedder failed, or gave another number of vectors.
+        ProviderError: the embedder failed, or gave something else.
     """
     if embedder is None:
         return [u for _, _, u in wanted]
@@ -54,18 +55,14 @@ async def embed_units(
 
 
 async def embed(embedder: Embedder, texts: Sequence[str]) -> Sequence[Sequence[float]]:
-    """Return one document vector a text, checked in number.
+    """Return one document vector a text, checked.
 
     Raises:
-        ProviderError: the embedder failed, or gave another number of vectors.
+        ProviderError: the embedder failed, or gave something else.
     """
     if not texts:
         return []
-    vectors = await embedder.embed(texts, "document")
-    if len(vectors) != len(texts):
-        message = f"{len(texts)} texts, {len(vectors)} vectors"
-        raise BadReplyError(type(embedder).__name__, message, retryable=False)
-    return vectors
+    return checked(await embedder.embed(texts, "document"), len(texts), embedder.key)
 
 
 async def add(
@@ -78,13 +75,15 @@ async def add(
         ProviderError: the embedder failed; nothing was stored.
     """
     scope = request.scope
-    fingerprint = None
+    fingerprint = earlier = None
     if request.idempotency_key is not None:
         fingerprint = _fingerprint(request)
-        if (known := await store.batch(scope, request.idempotency_key)) and known[1] != fingerprint:
+        earlier = await store.batch(scope, request.idempotency_key)
+        if earlier is not None and earlier[1] != fingerprint:
             raise ConflictError("This idempotency key was used for another request.")
     appends = _appends(request, now, new_id)
-    there = await store.known(appends)
+    # What is there already needs no vector.
+    there = await store.known(appends) if earlier is None else [True] * len(appends)
     fresh = [a for a, old in zip(appends, there, strict=True) if not old]
     embedded = iter(await embed_units(embedder, [(a.content, a.name, a.memory.units) for a in fresh]))
     operations = tuple(
@@ -117,6 +116,7 @@ def _appends(request: AddRequest, now: datetime, new_id: NewId) -> list[AppendMe
     appends = []
     for message, replay_key in zip(request.messages, keys, strict=True):
         message_id = new_id(now, place)
+        statement = replay.statement_key(message.content, message.role, message.name, scope)
         memory = NewMemory(
             id=new_id(now, place),
             scope=scope,
@@ -129,7 +129,7 @@ def _appends(request: AddRequest, now: datetime, new_id: NewId) -> list[AppendMe
             sources=(SourceSpan(message_id=message_id),),
             occurred_at=message.timestamp,
             expires_at=request.expires_at,
-            statement_key=replay.statement_key(message.content, message.role, message.name, scope),
+            statement_key=statement,
         )
         appends.append(
             AppendMessage(
@@ -143,7 +143,7 @@ def _appends(request: AddRequest, now: datetime, new_id: NewId) -> list[AppendMe
                 external_id=message.id,
                 content_key=replay.content_key(message),
                 replay_key=replay_key,
-                join_key=replay.join_key(message, scope),
+                join_key=replay.join_key(message, statement),
                 memory=memory,
             )
         )

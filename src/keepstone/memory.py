@@ -395,9 +395,7 @@ class AsyncMemory:
             scope = self._scope(user_id, agent_id, app_id, run_id)
         else:
             scope = self._optional_scope(user_id, agent_id, app_id, run_id)
-            wanted = [self._id(i) for i in ([ids] if isinstance(ids, str) else ids)]
-            if not wanted:
-                raise InvalidRequestError("Nothing to erase: the list of ids is empty.")
+            wanted = door.ids(ids, self._limits)
         return await self._store.erase(scope, wanted, self._batch(scope, [], reason))
 
     async def reset(self, *, confirm: bool = False) -> None:

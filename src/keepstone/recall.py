@@ -9,14 +9,14 @@ from datetime import datetime
 from typing import Any
 
 from keepstone.contract import CandidateQuery
-from keepstone.errors import BadReplyError
 from keepstone.filters import Filter
 from keepstone.logic.ranking import Ranked, calibration_of, rank
 from keepstone.logic.text import term_counts
+from keepstone.logic.vectors import checked
 from keepstone.protocols import Embedder, Store
 from keepstone.types import Explanation, Hit, Kind, MemoryRecord, Scope
 
-CANDIDATES_MIN = 100
+CANDIDATES_MIN = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +47,7 @@ async def search(store: Store, embedder: Embedder | None, request: SearchRequest
     clock = _Stages()
     vector = None
     if embedder is not None:
-        vectors = await embedder.embed([request.query], "query")
-        if len(vectors) != 1:
-            raise BadReplyError(type(embedder).__name__, f"1 text, {len(vectors)} vectors", retryable=False)
-        vector = vectors[0]
+        vector = checked(await embedder.embed([request.query], "query"), 1, embedder.key)[0]
     clock.mark("embed")
     query = CandidateQuery(
         scope=request.scope,
@@ -68,8 +65,7 @@ async def search(store: Store, embedder: Embedder | None, request: SearchRequest
     found = await store.candidates(query)
     clock.mark("candidates")
     calibration = calibration_of(embedder.key.name if embedder is not None else None)
-    ranked = [r for r in rank(found, calibration, explain=request.explain) if r.score >= request.min_score]
-    ranked = ranked[: request.limit]
+    ranked = rank(found, calibration, limit=request.limit, min_score=request.min_score, explain=request.explain)
     clock.mark("rank")
     records = {r.id: r for r in await store.get([r.candidate.memory_id for r in ranked], request.scope)}
     clock.mark("fetch")

@@ -20,6 +20,9 @@ BM25_K1 = 1.5
 BM25_B = 0.75
 
 SUPERSEDED_PENALTY = 2.0
+# A text of a word or two is near everything to an embedder ("Nice!"), and says little.
+BREVITY_PENALTY = 0.5
+BREVITY_TOKENS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,56 +75,83 @@ def calibration_of(embedder: str | None) -> Calibration:
     return CALIBRATIONS.get(embedder, UNKNOWN_EMBEDDER)
 
 
-def rank(found: Candidates, calibration: Calibration, *, explain: bool = False) -> list[Ranked]:
-    """Return one entry a memory, best first; equal values are ordered by what was said last."""
-    best: dict[str, tuple[float, float, Candidate]] = {}
+def rank(
+    found: Candidates,
+    calibration: Calibration,
+    *,
+    limit: int | None = None,
+    min_score: float = 0.0,
+    explain: bool = False,
+) -> list[Ranked]:
+    """Return one entry a memory with at least *min_score*, best first, at most *limit*.
+
+    A memory stands where its best unit stands; equal values are ordered by what was said last.
+    """
+    scales = {name: _Scale(corpus, calibration) for name, corpus in found.corpora.items()}
+    best: dict[str, tuple[float, Candidate]] = {}
     for candidate in found.items:
-        corpus = found.corpora[candidate.partition]
-        dense, words = _standing(candidate, corpus, calibration)
-        fused = 0.5 * dense + 0.5 * words
+        dense, words = scales[candidate.partition].standing(candidate)
+        fused = 0.5 * dense + 0.5 * words - _brevity(candidate)
         if candidate.status is Status.SUPERSEDED:
             fused -= SUPERSEDED_PENALTY
         known = best.get(candidate.memory_id)
-        if known is None or (fused, -candidate.span.start) > (known[0], -known[2].span.start):
-            best[candidate.memory_id] = (fused, score(candidate, corpus, calibration), candidate)
-    ordered = sorted(best.values(), key=lambda e: (-round(e[0], 9), -e[2].recency, e[2].memory_id))
-    ranks = _ranks_alone([e[2] for e in ordered]) if explain else {}
-    return [
-        Ranked(
-            candidate=c,
-            fused=fused,
-            score=value,
-            signals=_signals(c, found.corpora[c.partition], calibration, ranks) if explain else (),
-        )
-        for fused, value, c in ordered
-    ]
+        if known is None or (fused, -candidate.unit) > (known[0], -known[1].unit):
+            best[candidate.memory_id] = (fused, candidate)
+    ordered = sorted(best.values(), key=lambda e: (-round(e[0], 9), -e[1].recency, e[1].memory_id))
+    ranks = _ranks_alone([c for _, c in ordered]) if explain else {}
+    ranked: list[Ranked] = []
+    for fused, candidate in ordered:
+        if len(ranked) == limit:
+            break
+        scale = scales[candidate.partition]
+        value = scale.score(candidate)
+        if value >= min_score:
+            signals = _signals(candidate, scale, ranks) if explain else ()
+            ranked.append(Ranked(candidate=candidate, fused=fused, score=value, signals=signals))
+    return ranked
+
+
+def _brevity(candidate: Candidate) -> float:
+    return BREVITY_PENALTY * max(0.0, 1 - candidate.length / BREVITY_TOKENS)
+
+
+class _Scale:
+    """What a cosine and a BM25 mean in one partition."""
+
+    def __init__(self, corpus: Corpus, calibration: Calibration) -> None:
+        # A handful of memories says nothing about a crowd: the embedder's background counts as ten more units, and
+        # BM25's deviation is never taken below a tenth of what the query could reach.
+        weight = corpus.units / (corpus.units + 10)
+        spread = weight * corpus.cosine_deviation + (1 - weight) * calibration.deviation
+        floor = 0.1 * (1 - weight) * corpus.bm25_most
+        self._calibration = calibration
+        self._cosine_mean = weight * corpus.cosine_mean + (1 - weight) * calibration.mean
+        self._cosine_spread = max(spread, 1e-6)
+        self._bm25_mean = corpus.bm25_mean
+        self._bm25_spread = max(corpus.bm25_deviation, floor, 1e-6)
+        self._bm25_most = corpus.bm25_most
+
+    def standing(self, candidate: Candidate) -> tuple[float, float]:
+        """Return how far the cosine and the BM25 stand out, in deviations."""
+        dense = 0.0
+        if candidate.cosine is not None:
+            dense = (candidate.cosine - self._cosine_mean) / self._cosine_spread
+        words = (candidate.bm25 - self._bm25_mean) / self._bm25_spread
+        return dense, words if candidate.bm25 > 0 else min(words, 0.0)
+
+    def score(self, candidate: Candidate) -> float:
+        """Return the absolute score, from 0 to 1."""
+        calibration, z = self._calibration, 0.0
+        if candidate.cosine is not None:
+            z = max(-4.0, min(8.0, (candidate.cosine - calibration.mean) / calibration.deviation))
+        share = candidate.bm25 / self._bm25_most if self._bm25_most > 0 else 0.0
+        value = calibration.bias + calibration.cosine_weight * z + calibration.bm25_weight * share
+        return 1 / (1 + math.exp(-max(-30.0, min(30.0, value))))
 
 
 def score(candidate: Candidate, corpus: Corpus, calibration: Calibration) -> float:
     """Return the absolute score of a candidate, from 0 to 1."""
-    z = 0.0
-    if candidate.cosine is not None:
-        z = max(-4.0, min(8.0, (candidate.cosine - calibration.mean) / calibration.deviation))
-    share = candidate.bm25 / corpus.bm25_most if corpus.bm25_most > 0 else 0.0
-    value = calibration.bias + calibration.cosine_weight * z + calibration.bm25_weight * share
-    return 1 / (1 + math.exp(-max(-30.0, min(30.0, value))))
-
-
-def _standing(candidate: Candidate, corpus: Corpus, calibration: Calibration) -> tuple[float, float]:
-    """How far cosine and BM25 stand out, in deviations, drawn towards the background in small corpora.
-
-    A handful of memories says nothing about a crowd, so the embedder's background counts as ten more units,
-    and BM25's deviation is never taken below a tenth of what the query could reach.
-    """
-    weight = corpus.units / (corpus.units + 10)
-    dense = 0.0
-    if candidate.cosine is not None:
-        mean = weight * corpus.cosine_mean + (1 - weight) * calibration.mean
-        spread = weight * corpus.cosine_deviation + (1 - weight) * calibration.deviation
-        dense = (candidate.cosine - mean) / max(spread, 1e-6)
-    floor = 0.1 * (1 - weight) * corpus.bm25_most
-    words = (candidate.bm25 - corpus.bm25_mean) / max(corpus.bm25_deviation, floor, 1e-6)
-    return dense, words if candidate.bm25 > 0 else min(words, 0.0)
+    return _Scale(corpus, calibration).score(candidate)
 
 
 def _ranks_alone(candidates: Sequence[Candidate]) -> dict[tuple[str, str], int]:
@@ -132,16 +162,16 @@ def _ranks_alone(candidates: Sequence[Candidate]) -> dict[tuple[str, str], int]:
     return ranks
 
 
-def _signals(
-    candidate: Candidate, corpus: Corpus, calibration: Calibration, ranks: Mapping[tuple[str, str], int]
-) -> tuple[Signal, ...]:
-    dense, words = _standing(candidate, corpus, calibration)
+def _signals(candidate: Candidate, scale: _Scale, ranks: Mapping[tuple[str, str], int]) -> tuple[Signal, ...]:
+    dense, words = scale.standing(candidate)
     signals = []
     if candidate.cosine is not None:
         place = ranks.get(("cosine", candidate.memory_id))
         signals.append(Signal(name="cosine", value=candidate.cosine, contribution=0.5 * dense, rank=place))
     place = ranks.get(("bm25", candidate.memory_id))
     signals.append(Signal(name="bm25", value=candidate.bm25, contribution=0.5 * words, rank=place))
+    if brevity := _brevity(candidate):
+        signals.append(Signal(name="brevity", value=float(candidate.length), contribution=-brevity))
     if candidate.status is Status.SUPERSEDED:
         signals.append(Signal(name="superseded", value=1.0, contribution=-SUPERSEDED_PENALTY))
     return tuple(signals)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -35,11 +36,9 @@ def replay_keys(messages: Sequence[Message], scope: Scope) -> list[bytes | None]
     return keys
 
 
-def join_key(message: Message, scope: Scope) -> bytes | None:
+def join_key(message: Message, statement: bytes | None) -> bytes | None:
     """Return the statement key of a message without a stated time; None if it never joins an earlier one."""
-    if message.timestamp is not None:
-        return None
-    return statement_key(message.content, message.role, message.name, scope)
+    return statement if message.timestamp is None else None
 
 
 def statement_key(text: str, role: str | None, name: str | None, scope: Scope) -> bytes | None:
@@ -67,8 +66,5 @@ def _time(moment: datetime | None) -> str:
 
 
 def _digest(*parts: str) -> bytes:
-    hasher = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        raw = part.encode()
-        hasher.update(len(raw).to_bytes(8, "big") + raw)
-    return hasher.digest()
+    # JSON in ASCII tells every two tuples apart, and is the same for every version of Python.
+    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).digest()

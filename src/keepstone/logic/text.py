@@ -102,34 +102,27 @@ def language(text: str) -> str:
 
     Latin script reads as `en` when English function words carry it, else `und`: a tag, not a claim.
     """
-    counts = Counter(map(_script, text))
+    if text.isascii():
+        return _latin_language(text) if _LATIN.search(text) else "und"
+    counts = {script: len(pattern.findall(text)) for script, pattern in _SCRIPTS.items()}
     weights = {"zh": 3 * counts["han"], "ko": 3 * counts["hangul"], "ru": counts["cyrillic"], "ar": counts["arabic"]}
-    if counts["kana"] * 8 >= counts["han"] and counts["kana"]:
+    if counts["kana"] and counts["kana"] * 8 >= counts["han"]:
         weights["ja"], weights["zh"] = 3 * (counts["han"] + counts["kana"]), 0
     best = max(weights, key=lambda k: weights[k])
-    if weights[best] >= counts["latin"] and weights[best]:
+    latin = len(_LATIN.findall(text))
+    if weights[best] and weights[best] >= latin:
         return best
-    return _latin_language(text) if counts["latin"] else "und"
+    return _latin_language(text) if latin else "und"
 
 
-_SCRIPTS = (
-    ("kana", 0x3040, 0x30FF),
-    ("han", 0x3400, 0x9FFF),
-    ("han", 0xF900, 0xFAFF),
-    ("han", 0x20000, 0x3134F),
-    ("hangul", 0xAC00, 0xD7AF),
-    ("cyrillic", 0x0400, 0x04FF),
-    ("arabic", 0x0600, 0x06FF),
-)
-
-
-def _script(char: str) -> str:
-    code = ord(char)
-    if code > 0x02FF:
-        for script, first, last in _SCRIPTS:
-            if first <= code <= last:
-                return script
-    return "latin" if char.isalpha() else ""
+_LATIN = re.compile("[A-Za-z\u00c0-\u024f]")
+_SCRIPTS = {
+    "kana": re.compile("[\u3040-\u30ff]"),
+    "han": re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003134f]"),
+    "hangul": re.compile("[\uac00-\ud7af]"),
+    "cyrillic": re.compile("[\u0400-\u04ff]"),
+    "arabic": re.compile("[\u0600-\u06ff]"),
+}
 
 
 def _latin_language(text: str) -> str:

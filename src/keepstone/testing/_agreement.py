@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -32,7 +32,7 @@ from keepstone.protocols import Store
 from keepstone.testing._script import ALICE, MakeStore, Script, archived, listed, reference
 from keepstone.types import Change, Kind, LedgerMessage, Scope, Status, plain
 
-SEQUENCES = 24
+SEQUENCES = 48
 BATCHES = 14
 TOLERANCE = 1e-3
 
@@ -254,19 +254,21 @@ async def observed(store: Store, script: Script) -> dict[str, Any]:
     tenant = Scope(tenant=script.scope.tenant)
     for name, retired in (("archive", False), ("archive with the retired", True)):
         rows = await archived(store, tenant, include_retired=retired, limit=9)
-        seen[name] = [archive_row(row) for row in sorted(rows, key=partition_in(rows))]
+        gone = {r.record.id for r in rows if isinstance(r, ArchivedMemory) and r.record.status is Status.ERASED}
+        seen[name] = [archive_row(row, gone) for row in sorted(rows, key=partition_in(rows))]
     for row in seen["archive"]:
         if row[0] == "memory":
-            seen[f"history of {row[1]}"] = [change(c) for c in await store.history(row[1], tenant)]
+            seen[f"history of {row[1]}"] = [change(c, gone) for c in await store.history(row[1], tenant)]
     return seen
 
 
 COUNTED = ("messages", "memories", "superseded", "retired", "erased", "changes", "units", "unembedded")
 
 
-def change(entry: Change) -> dict[str, Any]:
-    """Return a change without its own id."""
-    return entry.to_dict() | {"id": None}
+def change(entry: Change, gone: Collection[str | None] = ()) -> dict[str, Any]:
+    """Return a change without its own id; whether it still names a memory that is *gone* is not promised."""
+    related = None if entry.related_id in gone else entry.related_id
+    return entry.to_dict() | {"id": None, "related_id": related}
 
 
 def by_partition(memories: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -293,7 +295,7 @@ def unordered(memory: dict[str, Any]) -> dict[str, Any]:
     return memory | {"sources": sorted(memory["sources"], key=str)}
 
 
-def archive_row(row: Any) -> tuple[Any, ...]:
+def archive_row(row: Any, gone: Collection[str | None] = ()) -> tuple[Any, ...]:
     """Return an archived row, a tombstone by its id alone."""
     if isinstance(row, LedgerMessage):
         return ("message", row.id, row.to_dict())
@@ -301,8 +303,10 @@ def archive_row(row: Any) -> tuple[Any, ...]:
         if row.record.status is Status.ERASED:
             return ("memory", row.record.id, row.record.text, row.record.scope, [r.text for r in row.revisions])
         # Whether a row still names messages that the archive leaves out is not promised; the record's sources are.
-        return ("memory", row.record.id, plain(row) | {"sources": None, "record": unordered(plain(row.record))})
-    return ("change", change(row))
+        by = None if row.superseded_by in gone else row.superseded_by
+        record = unordered(plain(row.record))
+        return ("memory", row.record.id, plain(row) | {"sources": None, "superseded_by": by, "record": record})
+    return ("change", change(row, gone))
 
 
 async def same_candidates(store: Store, other: Store, query: CandidateQuery, where: str) -> None:

@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from keepstone.contract import AppendMessage, ArchivedMemory, Enqueue, Retire, Supersede
-from keepstone.errors import EmbedderMismatchError, NotFoundError
+from keepstone.contract import AppendMessage, ArchivedMemory, Enqueue, Restore, Retire, Supersede
+from keepstone.errors import ConflictError, EmbedderMismatchError, NotFoundError
 from keepstone.protocols import Store
 from keepstone.testing._agreement import archive_row, observed, same, same_candidates
 from keepstone.testing._script import (
@@ -131,10 +131,26 @@ async def archives_move(make_store: MakeStore) -> None:
             await target.apply(mover.batch(new))
             recency = {c.memory_id: c.recency for c in (await target.candidates(mover.ask("tea"))).items}
             assert max(recency, key=lambda id: recency[id]) == new.memory.id, "what is said now is the newest"
+        await _moved_without_the_retired(store, target)
         missing = Script(seed=4)
         history = next(r for r in rows if isinstance(r, Change))
         async with make_store() as empty:
             await refused(empty.apply(missing.batch(missing.load(history, ALICE))), NotFoundError)
+
+
+async def _moved_without_the_retired(store: Store, target: Store) -> None:
+    """The archive that leaves out what was taken back can be loaded, and cannot bring it back."""
+    mover = Script(Scope(tenant="without", user_id="alice"), seed=5)
+    retired = ""
+    for row in await archived(store, Scope()):
+        if isinstance(row, ArchivedMemory) and row.record.status is Status.RETIRED:
+            retired = row.record.id
+        scope = await _owner(store, row)
+        await target.apply(mover.batch(mover.load(row, replace(scope, tenant="without"))))
+    there = Scope(tenant="without")
+    assert (await target.stats(there)).retired == 1
+    await refused(target.apply(mover.batch(Restore(memory_id=retired))), ConflictError)
+    assert {c.new_text for c in await target.history(retired, there)} == {None}
 
 
 async def _varied(store: Store, script: Script) -> None:

@@ -115,7 +115,9 @@ class Script:
         scope = scope or self.scope
         message = Message(content=content, role=role, id=id, timestamp=timestamp)
         message_id = self.id(scope)
+        statement = replay.statement_key(content, role, None, scope)
         metadata = fields.pop("metadata", {})
+        statement = replay.statement_key(content, role, None, scope)
         memory = NewMemory(
             id=self.id(scope),
             scope=scope,
@@ -126,7 +128,7 @@ class Script:
             role=role,
             sources=(SourceSpan(message_id=message_id),),
             occurred_at=timestamp,
-            statement_key=replay.statement_key(content, role, None, scope),
+            statement_key=statement,
             **fields,
         )
         return AppendMessage(
@@ -140,7 +142,7 @@ class Script:
             external_id=id,
             content_key=replay.content_key(message),
             replay_key=replay.replay_keys([message], scope)[0],
-            join_key=replay.join_key(message, scope),
+            join_key=replay.join_key(message, statement),
             memory=memory,
         )
 

@@ -28,6 +28,7 @@ from keepstone.contract import (
 )
 from keepstone.errors import StoreClosedError
 from keepstone.ids import IdSource
+from keepstone.logic.text import spoken
 from keepstone.stores.inmemory import finding, reading
 from keepstone.stores.inmemory.erasing import erase
 from keepstone.stores.inmemory.state import State, StoredJob, Tenant, Unit
@@ -218,7 +219,7 @@ def _all_units(state: State) -> Iterator[tuple[Tenant, Unit, str]]:
             for revision in memory.revisions:
                 text = revision.text or ""
                 for unit in revision.units:
-                    yield tenant, unit, text[unit.span.start : unit.span.end]
+                    yield tenant, unit, spoken(memory.record.name, text[unit.span.start : unit.span.end])
 
 
 def _waiting_jobs(state: State) -> list[tuple[Tenant, StoredJob]]:

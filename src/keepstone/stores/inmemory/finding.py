@@ -89,6 +89,7 @@ def _partition(
                     unit=unit.number,
                     recency=memory.recency,
                     span=unit.span,
+                    length=unit.length,
                     cosine=None if kept is None or vector is None else sum(map(mul, kept, vector)),
                     bm25=words.score(unit, query.terms),
                     status=memory.record.status,

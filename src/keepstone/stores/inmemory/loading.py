@@ -57,6 +57,7 @@ def _load_memory(work: Transaction, row: ArchivedMemory, operation: Load) -> Out
         sources=work.public(row.sources),
         metadata=deepcopy(row.record.metadata),
     )
+    units = {**operation.older_units, record.revision: operation.units}
     revisions = tuple(
         Revision(
             number=r.number,
@@ -65,7 +66,7 @@ def _load_memory(work: Transaction, row: ArchivedMemory, operation: Load) -> Out
             expires_at=r.expires_at,
             language=r.language,
             at=r.at,
-            units=work.units(operation.units) if r.number == record.revision else (),
+            units=work.units(units.get(r.number, ())),
             statement_key=operation.statement_key if r.number == record.revision else None,
         )
         for r in row.revisions

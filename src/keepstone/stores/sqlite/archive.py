@@ -173,14 +173,15 @@ def _load_memory(writer: Writer, op: Load, row: ArchivedMemory) -> Outcome:
             "INSERT INTO revisions VALUES(?,?,?,?,?,?,?,?,?)",
             (
                 key, revision.number, None if copied else revision.text, enc.dump_json(revision.metadata),
-                enc.micros(revision.expires_at), revision.language, enc.micros(revision.at), record.revision,
-                op.statement_key,
+                enc.micros(revision.expires_at), revision.language, enc.micros(revision.at), revision.number,
+                op.statement_key if revision.number == record.revision else None,
             ),
         )  # fmt: skip
     for parent in row.derived_from:
         if (found := writer.memory_key(parent)) is not None:
             db.execute("INSERT OR IGNORE INTO derived_from VALUES(?,?)", (key, found))
-    writer.write_units(place, key, record.revision, op.units)
+    for number, units in (*op.older_units.items(), (record.revision, op.units)):
+        writer.write_units(place, key, number, units)
     return Outcome(kind="stored", memory_id=record.id)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from keepstone.errors import InvalidRequestError
 from keepstone.types import Action, Kind, Status
 
 if TYPE_CHECKING:
@@ -78,10 +78,25 @@ def instant(value: int, minutes: int | None = None) -> datetime:
 
 def raw_id(id: str) -> bytes:
     """Return the 16 bytes of an id; what is no UUID becomes bytes that no row has."""
+    if len(id) != 36:
+        return b""
     try:
-        return uuid.UUID(id).bytes
+        raw = bytes.fromhex(id.replace("-", ""))
     except ValueError:
         return b""
+    return raw if len(raw) == 16 else b""
+
+
+def own_id(id: str) -> bytes:
+    """Return the 16 bytes of an id that is to be stored.
+
+    Raises:
+        InvalidRequestError: it is no UUID.
+    """
+    raw = raw_id(id)
+    if not raw:
+        raise InvalidRequestError(f"{id!r} is not an id of Keepstone's: a UUID is needed.")
+    return raw
 
 
 def text_id(raw: bytes) -> str:

@@ -29,6 +29,7 @@ from keepstone.errors import (
     StoreReadOnlyError,
 )
 from keepstone.stores.sqlite import schema
+from keepstone.stores.sqlite.forking import Gate, watch
 
 T = TypeVar("T")
 Work = Callable[[apsw.Connection], T]
@@ -38,7 +39,8 @@ GROUP_MAX = 64
 CLOSE_SECONDS_MAX = 30.0
 SAFE_VERSION = 3_051_003
 
-# Connections of a parent process: closing them in a child would run its checkpoint and drop its locks.
+# Connections of a parent process that forked in the middle of a write: a child that closed them would run the parent's
+# checkpoint.
 _inherited: list[object] = []
 
 
@@ -54,7 +56,9 @@ class Engine:
         self._writer: threading.Thread | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._closed = False
+        self._gate = Gate()
         self._forget()
+        watch(self)
 
     def on_fork(self, hook: Callable[[], None]) -> None:
         """Call *hook* in a forked child before anything else is done there."""
@@ -63,7 +67,12 @@ class Engine:
     def read(self, work: Work[T]) -> Future[T]:
         """Run *work* on a reader's connection, inside one read transaction (a snapshot)."""
         self._check()
-        return self._readers().submit(self._read, work)
+        with self._lock:
+            if self._closed:
+                raise StoreClosedError("This memory was closed.")
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="keepstone-reader")
+            return self._pool.submit(self._read, work)
 
     def write(self, work: Work[T]) -> Future[T]:
         """Run *work* inside one write transaction, durable when the future is done.
@@ -94,6 +103,23 @@ class Engine:
         outside.alone = True  # type: ignore[attr-defined]
         return self.write(outside)
 
+    def pause(self, seconds: float) -> bool:
+        """Close every connection and open none until `resume`, so that a fork meets none."""
+        if not self._gate.shut(seconds):
+            return False
+        opened, self._opened, self._local = self._opened, [], threading.local()
+        for db in opened:
+            db.close(True)
+        return True
+
+    def resume(self) -> None:
+        """Go on after a fork, in the parent."""
+        self._gate.open()
+
+    def restart(self) -> None:
+        """Go on after a fork, in the child, where the threads that might hold the gate's lock are gone."""
+        self._gate = Gate()
+
     def files(self) -> list[Path]:
         """Return the store's files that exist."""
         names = (self.path, self.path.with_name(self.path.name + "-wal"), self.path.with_name(self.path.name + "-shm"))
@@ -107,13 +133,14 @@ class Engine:
             if self._closed:
                 return
             self._closed = True
-            writer, pool, opened = self._writer, self._pool, list(self._opened)
+            writer, pool = self._writer, self._pool
             self._queue.put(None)
         if writer is not None:
             writer.join(CLOSE_SECONDS_MAX)
         if pool is not None:
             pool.shutdown(wait=True)
-        for db in opened:
+        # Only now: work that was handed in before may have opened one more.
+        for db in list(self._opened):
             db.close(True)
 
     def _check(self) -> None:
@@ -131,18 +158,9 @@ class Engine:
         self._writer = self._pool = None
         self._opened = []
         self._local = threading.local()
-        self._closed = False
         self._prepared = False
         for hook in self._fork_hooks:
             hook()
-
-    def _readers(self) -> ThreadPoolExecutor:
-        with self._lock:
-            if self._closed:
-                raise StoreClosedError("This memory was closed.")
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="keepstone-reader")
-            return self._pool
 
     def _connection(self) -> apsw.Connection:
         db: apsw.Connection | None = getattr(self._local, "db", None)
@@ -194,8 +212,8 @@ class Engine:
             raise StoreReadOnlyError(f"{self.path} cannot be opened for writing (journal mode {mode}).")
 
     def _read(self, work: Work[T]) -> T:
-        db = self._connection()
-        with translated(self.path):
+        with self._gate, translated(self.path):
+            db = self._connection()
             db.execute("BEGIN")
             try:
                 return work(db)
@@ -222,10 +240,12 @@ class Engine:
 
     def _commit(self, group: list[tuple[Work[Any], Future[Any]]]) -> None:
         results: list[tuple[Future[Any], Any, BaseException | None]] = []
+        begun = False
         try:
-            with translated(self.path):
+            with self._gate, translated(self.path):
                 db = self._connection()
                 db.execute("BEGIN IMMEDIATE")
+                begun = True
                 try:
                     for work, future in group:
                         results.append((future, *_attempt(db, work, alone=len(group) == 1)))
@@ -235,11 +255,13 @@ class Engine:
                         db.execute("ROLLBACK")
         except BaseException as error:
             # The transaction is lost, so every work in it failed; whoever waits must hear of it.
-            if len(group) > 1:
+            if begun and len(group) > 1:
                 for entry in group:
                     self._commit([entry])
             else:
-                group[0][1].set_exception(error)
+                # What kept it from beginning keeps all: trying one by one would wait for the same lock again and again.
+                for _, future in group:
+                    future.set_exception(error)
             return
         for future, result, failure in results:
             if failure is not None:
@@ -264,6 +286,22 @@ def _attempt(db: apsw.Connection, work: Work[Any], *, alone: bool) -> tuple[Any,
         return None, error
     db.execute("RELEASE work")
     return result, None
+
+
+def in_thread(work: Callable[[], None]) -> Future[None]:
+    """Run *work* in a thread of its own."""
+    future: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            work()
+            future.set_result(None)
+        except BaseException as error:
+            # Whatever it was, whoever waits must hear of it.
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="keepstone-close", daemon=True).start()
+    return future
 
 
 def _make_folder(path: Path) -> None:

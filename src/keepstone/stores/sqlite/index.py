@@ -25,6 +25,7 @@ FROM units u LEFT JOIN vectors v ON v.key = u.key
 """
 NEVER = np.iinfo(np.int64).max
 _RECORD_BYTES = 2_000
+_FILTERS_KEPT = 4
 
 
 class PartitionIndex:
@@ -39,6 +40,7 @@ class PartitionIndex:
         self.version, self.epoch = _stamp(db, partition)
         self.slot_of: dict[int, int] = {}
         self.records: dict[int, MemoryRecord] = {}
+        self._verdicts: OrderedDict[str, dict[int, bool]] = OrderedDict()
         self.key, self.id = Column(np.int64), Column("V16")
         self.scope, self.kind, self.status = Column(np.int64), Column(np.uint8), Column(np.uint8)
         self.unit_revision, self.expires, self.recency = Column(np.int64), Column(np.int64), Column(np.int64)
@@ -57,7 +59,16 @@ class PartitionIndex:
         """Bytes taken, about."""
         columns = [v for v in vars(self).values() if isinstance(v, Column)]
         size = sum(c.nbytes for c in columns) + self.postings.nbytes
-        return size + 100 * len(self.slot_of) + _RECORD_BYTES * len(self.records)
+        verdicts = sum(map(len, self._verdicts.values()))
+        return size + 100 * (len(self.slot_of) + verdicts) + _RECORD_BYTES * len(self.records)
+
+    def verdicts(self, where: str) -> dict[int, bool]:
+        """Return what is known of which memories satisfy a filter; the last few filters are remembered."""
+        known = self._verdicts.setdefault(where, {})
+        self._verdicts.move_to_end(where)
+        if len(self._verdicts) > _FILTERS_KEPT:
+            self._verdicts.popitem(last=False)
+        return known
 
     def catch_up(self, db: apsw.Connection) -> bool:
         """Bring the index to the version of the snapshot; False if building it anew is better."""
@@ -85,6 +96,8 @@ class PartitionIndex:
                 self._add_units(self._units_of(db, key))
             return
         self.records.pop(slot, None)
+        for known in self._verdicts.values():
+            known.pop(slot, None)
         if row is None:
             self.status.rows[slot] = enc.ERASED
             return

@@ -19,8 +19,9 @@ CREATE TABLE meta(
     name TEXT PRIMARY KEY, value TEXT NOT NULL
 ) WITHOUT ROWID;
 
+-- A number is never given again: another process may still hold the index of the partition that had it.
 CREATE TABLE partitions(
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     tenant TEXT NOT NULL, owner_kind TEXT NOT NULL, owner TEXT NOT NULL, bucket INTEGER NOT NULL,
     version INTEGER NOT NULL DEFAULT 0, epoch INTEGER NOT NULL DEFAULT 0,
     scopes INTEGER NOT NULL DEFAULT 0, messages INTEGER NOT NULL DEFAULT 0,

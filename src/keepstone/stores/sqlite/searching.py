@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import apsw
 import numpy as np
@@ -111,25 +111,43 @@ class _Search:
         if self._query.vector is not None:
             by_cosine = self._best(self._cosine, narrow & self._index.embedded.rows, allowed)
         by_words = self._best(self._bm25, narrow & (self._bm25 > 0), allowed)
-        made = {s: self._candidate(s, partition) for s in {*by_cosine, *by_words}}
+        slots = list(dict.fromkeys((*by_cosine, *by_words)))
+        made = dict(zip(slots, self._candidates(slots, partition), strict=True))
         return [made[s] for s in by_cosine], [made[s] for s in by_words]
 
-    def _candidate(self, slot: int, partition: str) -> Candidate:
-        index = self._index
-        memory = int(index.memory.rows[slot])
-        has_cosine = self._query.vector is not None and bool(index.embedded.rows[slot])
-        return Candidate(
-            memory_id=enc.text_id(bytes(index.id.rows[memory])),
-            partition=partition,
-            sequence=int(index.key.rows[memory]) & enc.SEQUENCE_MASK,
-            unit=int(index.number.rows[slot]),
-            recency=int(index.recency.rows[memory]),
-            span=Span(start=int(index.first.rows[slot]), end=int(index.last.rows[slot])),
-            cosine=float(self._cosine[slot]) if has_cosine else None,
-            bm25=float(self._bm25[slot]),
-            status=enc.STATUSES[int(index.status.rows[memory])],
-            kind=enc.KINDS[int(index.kind.rows[memory])],
+    def _candidates(self, slots: list[int], partition: str) -> Iterator[Candidate]:
+        index, chosen = self._index, np.array(slots, dtype=np.int64)
+        memories = index.memory.rows[chosen]
+        has_cosine = index.embedded.rows[chosen] & (self._query.vector is not None)
+        ids = index.id.rows[memories].tobytes()
+        columns = zip(
+            (index.key.rows[memories] & enc.SEQUENCE_MASK).tolist(),
+            index.number.rows[chosen].tolist(),
+            index.recency.rows[memories].tolist(),
+            index.first.rows[chosen].tolist(),
+            index.last.rows[chosen].tolist(),
+            index.length.rows[chosen].tolist(),
+            has_cosine.tolist(),
+            self._cosine[chosen].tolist(),
+            self._bm25[chosen].tolist(),
+            index.status.rows[memories].tolist(),
+            index.kind.rows[memories].tolist(),
+            strict=True,
         )
+        for i, (sequence, unit, recency, first, last, length, known, cosine, bm25, status, kind) in enumerate(columns):
+            yield Candidate(
+                memory_id=enc.text_id(ids[16 * i : 16 * i + 16]),
+                partition=partition,
+                sequence=sequence,
+                unit=unit,
+                recency=recency,
+                span=Span(start=first, end=last),
+                length=length,
+                cosine=cosine if known else None,
+                bm25=bm25,
+                status=enc.STATUSES[status],
+                kind=enc.KINDS[kind],
+            )
 
     def _scope_mask(self) -> Array:
         index, scope = self._index, self._query.scope
@@ -202,7 +220,7 @@ class _Search:
         where, index = self._query.where, self._index
         if where is None:
             return None
-        known: dict[int, bool] = {}
+        known = index.verdicts(repr(where))
 
         def allowed(slots: Array) -> Array:
             memories = index.memory.rows[slots].tolist()

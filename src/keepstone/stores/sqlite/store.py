@@ -27,7 +27,7 @@ from keepstone.contract import (
 from keepstone.ids import IdSource
 from keepstone.stores.sqlite import archive, checking, erasure, jobs, reading, vectors
 from keepstone.stores.sqlite.checking import Finding
-from keepstone.stores.sqlite.engine import Engine
+from keepstone.stores.sqlite.engine import Engine, in_thread
 from keepstone.stores.sqlite.index import IndexCache
 from keepstone.stores.sqlite.searching import candidates
 from keepstone.stores.sqlite.writing import Writer, find_known
@@ -172,7 +172,8 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Close every connection."""
-        await asyncio.to_thread(self._engine.close)
+        # A thread of its own: those of executors are gone when the interpreter exits.
+        await asyncio.wrap_future(in_thread(self._engine.close))
 
     def _size(self) -> int:
         return sum(f.stat().st_size for f in self._engine.files())

@@ -70,7 +70,7 @@ class Writer:
         self._at = enc.micros(batch.at) or 0
         self.places = Places(db, batch.tenant)
         self._changes: list[str] = []
-        self._batch_raw = enc.raw_id(batch.id)
+        self._batch_raw = enc.own_id(batch.id)
 
     def apply(self) -> Applied:
         """Do every operation, in order, and return what each did."""
@@ -153,10 +153,10 @@ class Writer:
                 f"Message id {op.external_id!r} is taken by another text in this scope.",
                 blocking=(str(op.external_id),),
             )
-        sql = (
-            "SELECT m.id FROM sources o JOIN memories m ON m.key = o.memory WHERE o.message = ? ORDER BY m.key LIMIT 1"
-        )
-        memory = next(iter(self.db.execute(sql, (key,))), None)
+        low, high = enc.bounds(place.partition)
+        sql = """SELECT m.id FROM sources o JOIN memories m ON m.key = o.memory
+                 WHERE o.message = ? AND m.key BETWEEN ? AND ? ORDER BY m.key LIMIT 1"""
+        memory = self.one(sql, (key, low, high))
         return Outcome(
             kind="replay",
             memory_id=None if memory is None else enc.text_id(memory[0]),
@@ -201,7 +201,7 @@ class Writer:
         self.db.execute(
             "INSERT INTO messages VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
-                key, enc.raw_id(id), place.scope_key, position, role, name, content, enc.dump_json(metadata),
+                key, enc.own_id(id), place.scope_key, position, role, name, content, enc.dump_json(metadata),
                 enc.micros(occurred_at), enc.offset(occurred_at), self._at if recorded_at is None else recorded_at,
                 external_id, replay_key,
             ),
@@ -224,7 +224,7 @@ class Writer:
                    trust, recency, changed, statement_key)
                VALUES(?,?,?,?,0,1,1,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)""",
             (
-                key, enc.raw_id(memory.id), place.scope_key, enc.KIND_NUMBERS[memory.kind], memory.role, memory.name,
+                key, enc.own_id(memory.id), place.scope_key, enc.KIND_NUMBERS[memory.kind], memory.role, memory.name,
                 "\n".join(memory.categories) or None, enc.micros(memory.occurred_at), enc.offset(memory.occurred_at),
                 enc.micros(memory.valid_from), enc.micros(memory.valid_to), self._at, self._at,
                 enc.micros(memory.expires_at), memory.importance, memory.trust, change, change, memory.statement_key,
@@ -285,7 +285,7 @@ class Writer:
             (
                 enc.key(place.partition, sequence), enc.raw_id(id), self._batch_raw, enc.ACTION_NUMBERS[action],
                 memory_key, old, new, related, self._batch.actor, reason or self._batch.reason, self._at,
-                None if inverse_of is None else enc.raw_id(inverse_of),
+                None if inverse_of is None else enc.own_id(inverse_of),
             ),
         )  # fmt: skip
         self._changes.append(id)

@@ -1,0 +1,73 @@
+"""The laws can fail: each planted fault breaks those named here, and no store without a fault does."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from keepstone.protocols import Store
+from keepstone.testing import FAULTS, LAWS, InMemoryStore
+
+# The law that is named for what the fault breaks, or the first of several.
+BROKEN = {
+    "leaky scope": "no_reading_across_scopes",
+    "leaky tenant": "no_leak_across_tenants",
+    "stale cache after a retirement": "retiring_hides",
+    "lost posting": "engines_rank_alike",
+    "wrong length": "engines_rank_alike",
+    "half batch": "all_or_nothing",
+    "wrong statistics": "engines_rank_alike",
+    "lost write": "parallel_writes_lose_nothing",
+    "disordered history": "history_is_complete",
+    "incomplete history": "history_is_complete",
+    "skipping pages": "pages_are_complete",
+    "ignored filter": "filters_match",
+    "ignored expiry": "filters_match",
+    "retired memory listed": "retiring_hides",
+    "retired message shown": "retiring_hides",
+    "history survives an erase": "erasing_leaves_nothing",
+    "ledger survives an erase": "erasing_leaves_nothing",
+    "duplicate not recognised": "said_before",
+    "joins what was superseded": "said_again",
+    "ignored idempotency key": "idempotency_keys",
+    "ignored revision": "expected_revisions",
+    "mixed vector spaces": "embedders_do_not_mix",
+    "hasty adoption": "reembedding_changes_over",
+    "ignored lane": "jobs_are_leased",
+    "endless lease": "jobs_are_leased",
+}
+BY_NAME = {getattr(law, "__name__", ""): law for law in LAWS}
+
+
+def test_every_fault_is_placed() -> None:
+    assert BROKEN.keys() == FAULTS.keys()
+    assert len(FAULTS) >= 10
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_fault_breaks_its_law(fault: str) -> None:
+    @asynccontextmanager
+    async def make() -> AsyncIterator[Store]:
+        store = FAULTS[fault](InMemoryStore())
+        yield store
+        await store.close()
+
+    with pytest.raises(AssertionError):
+        await BY_NAME[BROKEN[fault]](make)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["leaky scope", "lost posting", "half batch", "wrong statistics", "ignored expiry", "retired message shown"],
+)
+async def test_agreement_alone_finds_it(fault: str) -> None:
+    """Generated data finds faults that nobody thought of, so it must find some that somebody did."""
+
+    @asynccontextmanager
+    async def make() -> AsyncIterator[Store]:
+        store = FAULTS[fault](InMemoryStore())
+        yield store
+        await store.close()
+
+    with pytest.raises(AssertionError):
+        await BY_NAME["agrees_with_the_reference"](make)

@@ -1,0 +1,121 @@
+"""Hypothesis drives SQLite and the reference through the same operations, and shrinks where they part."""
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+
+from keepstone.contract import Operation, Restore, Retire, RetireScope, Revert, Supersede
+from keepstone.protocols import Store
+from keepstone.stores.inmemory import InMemoryStore
+from keepstone.stores.sqlite import SqliteStore
+from keepstone.testing._agreement import observed, outcome, same, same_candidates
+from keepstone.testing._script import Script
+from keepstone.types import Scope, Status
+
+SCOPES = st.builds(
+    Scope,
+    user_id=st.sampled_from(["alice", "bob"]),
+    agent_id=st.none() | st.just("coach"),
+    run_id=st.none() | st.just("monday"),
+)
+TEXTS = st.sampled_from(
+    ["I live in Lyon", "I live in Paris", "yes", "我喜欢喝茶", "Tea. " * 40, "Marta plays the piano"]
+) | st.text("ab 茶.", min_size=1, max_size=12)
+
+
+class BothStores(RuleBasedStateMachine):
+    """Whatever is done, both have the same outcome, and show the same."""
+
+    memories: Bundle[str] = Bundle("memories")
+    messages: Bundle[str] = Bundle("messages")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.script = Script()
+        self.reference = InMemoryStore()
+        self.runner = asyncio.Runner()
+        self.store = SqliteStore(Path(self.folder.name) / "memory.db")
+
+    def teardown(self) -> None:
+        self.runner.run(self.store.close())
+        self.runner.close()
+        self.folder.cleanup()
+
+    def both(self, call: Callable[[Store], Any], what: str) -> Any:
+        got, want = (self.runner.run(outcome(call(s))) for s in (self.store, self.reference))
+        same(got, want, what)
+        return want
+
+    def apply(self, *operations: Operation) -> Any:
+        batch = self.script.batch(*operations)
+        return self.both(lambda store: store.apply(batch), f"outcomes of {operations}")
+
+    @rule(
+        target=memories, text=TEXTS, scope=SCOPES, id=st.none() | st.sampled_from(["m-1", "m-2"]), timed=st.booleans()
+    )
+    def say(self, text: str, scope: Scope, id: str | None, timed: bool) -> Any:
+        said = self.script.say(text, scope=scope, id=id, timestamp=self.script.now if timed else None)
+        done = self.apply(said)
+        return multiple() if isinstance(done, str) else done[2][0][1]
+
+    @rule(target=messages, text=TEXTS, scope=SCOPES)
+    def say_for_later(self, text: str, scope: Scope) -> str:
+        said = self.script.say(text, scope=scope)
+        self.apply(said)
+        return said.id
+
+    @rule(target=memories, text=TEXTS, scope=SCOPES, sources=st.lists(messages, max_size=2, unique=True))
+    def distil(self, text: str, scope: Scope, sources: list[str]) -> Any:
+        fact = self.script.fact(text, sources, scope=scope)
+        return multiple() if isinstance(self.apply(fact), str) else fact.memory.id
+
+    @rule(memory=memories, text=TEXTS, expected=st.none() | st.integers(1, 3))
+    def revise(self, memory: str, text: str, expected: int | None) -> None:
+        self.apply(self.script.revise(memory, text, expected_revision=expected))
+
+    @rule(memory=memories, revision=st.integers(1, 3))
+    def revert(self, memory: str, revision: int) -> None:
+        self.apply(Revert(memory_id=memory, revision=revision))
+
+    @rule(old=memories, new=memories)
+    def supersede(self, old: str, new: str) -> None:
+        self.apply(Supersede(memory_id=old, by=new if new != old else None))
+
+    @rule(memory=memories)
+    def retire(self, memory: str) -> None:
+        self.apply(Retire(memory_id=memory))
+
+    @rule(scope=SCOPES)
+    def retire_all(self, scope: Scope) -> None:
+        self.apply(RetireScope(scope=scope))
+
+    @rule(memory=memories, status=st.sampled_from([Status.CURRENT, Status.SUPERSEDED]))
+    def restore(self, memory: str, status: Status) -> None:
+        self.apply(Restore(memory_id=memory, status=status))
+
+    @rule(memory=consumes(memories))
+    def erase(self, memory: str) -> None:
+        batch = self.script.batch()
+        self.both(lambda store: store.erase(Scope(), [memory], batch), f"erasing {memory}")
+
+    @rule(text=TEXTS, scope=SCOPES | st.just(Scope()) | st.just(Scope(agent_id="coach")), few=st.booleans())
+    def search(self, text: str, scope: Scope, few: bool) -> None:
+        query = self.script.ask(text, scope=scope, limit=2 if few else 1_000)
+        self.runner.run(same_candidates(self.store, self.reference, query, f"{text!r} in {scope}"))
+
+    @invariant()
+    def both_show_the_same(self) -> None:
+        got, want = (self.runner.run(observed(s, self.script)) for s in (self.store, self.reference))
+        for what in want:
+            same(got[what], want[what], what)
+
+
+TestBothStores = BothStores.TestCase
+TestBothStores.settings = settings(max_examples=max(5, settings().max_examples // 10), stateful_step_count=15)
