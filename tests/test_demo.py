@@ -23,7 +23,7 @@ def test_the_conversation_is_bilingual_and_dated() -> None:
 @pytest.mark.parametrize("embedder", ["hashing", pytest.param("local", marks=pytest.mark.slow)])
 async def test_the_tour(embedder: str) -> None:
     out = io.StringIO()
-    await show(Console(file=out, width=100), embedder=embedder)
+    await show(Console(file=out, width=240), embedder=embedder)
     shown = out.getvalue()
     for part in ("43 messages kept", "妈妈的手术怎么样了？", "UPDATE", "Undone", "gone.", "found 0 times"):
         assert part in shown

@@ -72,7 +72,7 @@ def _memories(db: apsw.Connection, scope: Scope, after: int, include_retired: bo
         for row in db.execute(sql, bounds):
             if scope.sees(reading.scope_of(row[20], row[21:25])):
                 hidden = row[3] == enc.RETIRED and not include_retired
-                yield row[0], _archived(db, row, hidden)
+                yield row[0], _archived(db, row, hidden, include_retired)
 
 
 def _changes(db: apsw.Connection, scope: Scope, after: int, include_retired: bool) -> Keyed:
@@ -85,12 +85,13 @@ def _changes(db: apsw.Connection, scope: Scope, after: int, include_retired: boo
                 yield row[0], reading.change(db, row, with_text=include_retired or not retired)
 
 
-def _archived(db: apsw.Connection, row: reading.Row, hidden: bool) -> ArchivedMemory:
+def _archived(db: apsw.Connection, row: reading.Row, hidden: bool, include_retired: bool) -> ArchivedMemory:
     key = row[0]
     record = reading.light_record(row) if row[3] == enc.ERASED else reading.full_record(db, row)
     revisions = "SELECT number, metadata, expires_at, language, at FROM revisions WHERE memory = ? ORDER BY number"
-    sources = """SELECT x.id, o.first, o.last FROM sources o JOIN messages x ON x.key = o.message
-                 WHERE o.memory = ? ORDER BY o.message, o.first"""
+    carried = "1" if include_retired else reading.NOT_SUPPRESSED
+    sources = f"""SELECT x.id, o.first, o.last FROM sources o JOIN messages x ON x.key = o.message
+                  WHERE o.memory = ? AND {carried} ORDER BY o.message, o.first"""
     parents = "SELECT m.id FROM derived_from d JOIN memories m ON m.key = d.parent WHERE d.memory = ? ORDER BY m.key"
     recency, by = next(iter(db.execute("SELECT recency, superseded_by FROM memories WHERE key = ?", (key,))))
     return ArchivedMemory(
@@ -161,12 +162,14 @@ def _load_memory(writer: Writer, op: Load, row: ArchivedMemory) -> Outcome:
     place, db = writer.places.of(op.scope), writer.db
     key = place.next_memory()
     _insert_memory(writer, op, record, place, key, row.superseded_by)
-    present = [s for s in row.sources if writer.message_key(s.message_id) is not None]
-    writer.write_sources(key, place, present)
+    writer.write_sources(key, place, row.sources)
     content = None
-    if present:
-        first = writer.message_key(present[0].message_id)
-        content = writer.one("SELECT content FROM messages WHERE key = ?", (first,))
+    if row.sources:
+        content = writer.one(
+            "SELECT x.content FROM sources o JOIN messages x ON x.key = o.message WHERE o.memory = ?"
+            " ORDER BY o.message, o.first LIMIT 1",
+            (key,),
+        )
     for revision in row.revisions:
         copied = content is not None and revision.text == content[0] and record.kind.value == "episode"
         db.execute(

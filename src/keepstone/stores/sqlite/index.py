@@ -26,6 +26,7 @@ FROM units u LEFT JOIN vectors v ON v.key = u.key
 NEVER = np.iinfo(np.int64).max
 _RECORD_BYTES = 2_000
 _FILTERS_KEPT = 4
+_LOCKS = 256
 
 
 class PartitionIndex:
@@ -151,14 +152,14 @@ class IndexCache:
     def __init__(self, bytes_max: int) -> None:
         self._bytes_max = bytes_max
         self._lock = threading.Lock()
-        self._locks: dict[int, threading.Lock] = {}
+        # Partitions share a fixed number of locks: one each would grow with the store.
+        self._locks = [threading.Lock() for _ in range(_LOCKS)]
         self._indexes: OrderedDict[int, tuple[PartitionIndex, int]] = OrderedDict()
         self._bytes = 0
 
     def lock(self, partition: int) -> threading.Lock:
         """Return the lock under which the index of *partition* is used."""
-        with self._lock:
-            return self._locks.setdefault(partition, threading.Lock())
+        return self._locks[partition % _LOCKS]
 
     def current(self, db: apsw.Connection, partition: int, dimensions: int) -> PartitionIndex:
         """Return the index of *partition* as of the snapshot of *db*; call with the partition's lock held."""

@@ -84,7 +84,10 @@ def full_record(db: apsw.Connection, row: Row, light: MemoryRecord | None = None
     """Return the memory of a row with its text and sources."""
     base = light or light_record(row)
     sources = list(db.execute(_SOURCES, (row[0], row[17] is None)))
-    text = row[17] if row[17] is not None else sources[0][2]
+    text = row[17]
+    if text is None:
+        # Of a retired memory that an archive brought without its text there is nothing to show.
+        text = sources[0][2] if sources else ""
     # Filled in place of dataclasses.replace, which would check every field again on a hot path.
     object.__setattr__(base, "text", text)
     object.__setattr__(base, "sources", tuple(e or enc.text_id(i) for i, e, _ in sources))

@@ -1,0 +1,5 @@
+"""`python -m keepstone`: the command line."""
+
+from keepstone.cli import main
+
+main()

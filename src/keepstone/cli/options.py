@@ -1,0 +1,49 @@
+"""Options that several commands share, so that they have one name, one help text and one meaning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+WHOSE = "Whose memory"
+WHERE = "Where"
+
+Store = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        help="The store's file. By default memory.db in KEEPSTONE_HOME, or in the user's folder for data.",
+        rich_help_panel=WHERE,
+        dir_okay=False,
+    ),
+]
+Embedder = Annotated[
+    str | None,
+    typer.Option(
+        "--embedder",
+        help="local, hashing, none or openai:MODEL. By default KEEPSTONE_EMBEDDER, else local.",
+        rich_help_panel=WHERE,
+    ),
+]
+User = Annotated[str | None, typer.Option("--user", "-u", help="The user's id.", rich_help_panel=WHOSE)]
+Agent = Annotated[str | None, typer.Option("--agent", help="The agent's id.", rich_help_panel=WHOSE)]
+App = Annotated[str | None, typer.Option("--app", help="The application's id.", rich_help_panel=WHOSE)]
+Run = Annotated[str | None, typer.Option("--run", help="The session's id.", rich_help_panel=WHOSE)]
+AllScopes = Annotated[bool, typer.Option("--all-scopes", help="Read every scope of the store.", rich_help_panel=WHOSE)]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, for programs.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Reason = Annotated[str | None, typer.Option("--reason", help="Why, for the history.")]
+Metadata = Annotated[str | None, typer.Option("--metadata", help="A JSON object.", metavar="JSON")]
+ExpiresAt = Annotated[str | None, typer.Option("--expires-at", help="An ISO 8601 time with zone.", metavar="TIME")]
+Filter = Annotated[
+    str | None,
+    typer.Option("--filter", help='Conditions as JSON, such as \'{"rating": {"gte": 3}}\'.', metavar="JSON"),
+]
+Kinds = Annotated[
+    list[str] | None, typer.Option("--kind", help="Only this kind of memory; may be repeated.", metavar="KIND")
+]
+IncludeExpired = Annotated[bool, typer.Option("--include-expired", help="Show expired memories too.")]
+HideSuperseded = Annotated[bool, typer.Option("--hide-superseded", help="Leave out what is no longer true.")]
+MemoryId = Annotated[str, typer.Argument(help="The memory's id.", metavar="ID", show_default=False)]

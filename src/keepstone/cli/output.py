@@ -1,0 +1,163 @@
+"""What commands print: tables for people, JSON for programs, notes and progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from keepstone.memory import Progress as Report
+from keepstone.types import Change, Hit, MemoryRecord, plain
+
+CLIP = 400
+
+# A stored text must not be able to steer the terminal that shows it.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_SPACE = re.compile(r"\s+")
+
+
+def show_json(value: Any) -> None:
+    """Write *value* as one JSON document to stdout."""
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    sys.stdout.write(json.dumps(plain(value), ensure_ascii=not unicode, indent=2) + "\n")
+    sys.stdout.flush()
+
+
+def line(text: str) -> None:
+    """Write one line of text to stdout."""
+    _stdout().print(Text(_clean(text)), soft_wrap=True)
+
+
+def note(text: str, style: str = "") -> None:
+    """Write one line to stderr."""
+    Console(stderr=True, highlight=False).print(Text(_clean(text), style=style), soft_wrap=True)
+
+
+def hits(found: Sequence[Hit]) -> None:
+    """Show the hits of a search with their passages, best first."""
+    if not found:
+        note("Nothing found.")
+        return
+    table = _table("score", "text")
+    for hit in found:
+        cell = Text(one_line(hit.passage))
+        cell.append(f"\n{about(hit.memory)}", style="dim")
+        for signal in hit.explanation.signals if hit.explanation else ():
+            place = f" (rank {signal.rank})" if signal.rank is not None else ""
+            cell.append(f"\n{signal.name} {signal.value:.3f} → {signal.contribution:.3f}{place}", style="cyan")
+        table.add_row(f"{hit.score:.2f}", cell)
+    _stdout().print(table)
+
+
+def records(found: Iterable[MemoryRecord]) -> None:
+    """Show memories, one below the other."""
+    table = _table("text")
+    for record in found:
+        cell = Text(one_line(record.text))
+        cell.append(f"\n{about(record)}", style="dim")
+        table.add_row(cell)
+    if table.row_count:
+        _stdout().print(table)
+    else:
+        note("No memories.")
+
+
+def changes(found: Iterable[Change]) -> None:
+    """Show entries of the history, oldest first."""
+    table = _table("when", "what", "text")
+    for change in found:
+        cell = Text()
+        if change.old_text is not None and change.old_text != change.new_text:
+            cell.append(one_line(change.old_text), style="strike dim")
+            cell.append("\n" if change.new_text is not None else "")
+        cell.append(one_line(change.new_text or ""))
+        reason = f" · {one_line(change.reason)}" if change.reason else ""
+        cell.append(f"\n{change.id} · by {one_line(change.actor)}{reason}", style="dim")
+        table.add_row(moment(change.at), change.action.value, cell)
+    _stdout().print(table)
+
+
+def pairs(found: Mapping[str, Any]) -> None:
+    """Show names with their values; those without a value are left out."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in found.items():
+        if value is not None and value != {} and value != []:
+            text = value if isinstance(value, str) else json.dumps(plain(value), ensure_ascii=False)
+            table.add_row(name.replace("_", " "), Text(_clean(text)))
+    _stdout().print(table)
+
+
+def verdicts(found: Iterable[tuple[bool, str, str, str]]) -> None:
+    """Show checks: whether each passed, its name, what was seen, and what to do."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for ok, name, detail, advice in found:
+        cell = Text(_clean(detail))
+        if advice:
+            cell.append(f"\n→ {_clean(advice)}", style="yellow")
+        mark = Text("ok", style="green") if ok else Text("WRONG", style="bold red")
+        table.add_row(mark, Text(name, style="bold"), cell)
+    _stdout().print(table)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Report | None]:
+    """Show a bar on stderr, moved by what this yields; None where stderr is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+
+        def move(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total or None)
+
+        yield move
+
+
+def about(record: MemoryRecord) -> str:
+    """Return who said a memory, when, in which scope, under which id, and its status if it is not current."""
+    who = record.name or record.role
+    scope = " ".join(f"{k.removesuffix('_id')}={v}" for k, v in record.scope.to_dict().items() if k != "tenant" and v)
+    status = None if record.status.value == "current" else record.status.value
+    parts = (who, moment(record.occurred_at or record.created_at), scope, status, record.id)
+    return " · ".join(one_line(p) for p in parts if p)
+
+
+def moment(at: datetime) -> str:
+    """Return a time to the minute, in the zone that it came with."""
+    return at.strftime("%Y-%m-%d %H:%M")
+
+
+def one_line(text: str) -> str:
+    """Return *text* in one line, cut after some 400 characters; `get` shows all of it."""
+    joined = _SPACE.sub(" ", _clean(text)).strip()
+    return joined if len(joined) <= CLIP else f"{joined[:CLIP]} …"
+
+
+def _clean(text: str) -> str:
+    return _CONTROL.sub("\ufffd", text)
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("score", "when", "what"))
+    return table
+
+
+def _stdout() -> Console:
+    return Console(highlight=False)

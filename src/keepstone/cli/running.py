@@ -1,0 +1,105 @@
+"""What every command does around its verb: open the memory, run, close; read stdin, parse JSON, ask."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict, TypeVar
+
+import typer
+
+from keepstone import AsyncMemory
+from keepstone.errors import ConfigError, InvalidRequestError
+from keepstone.limits import DEFAULT_LIMITS
+
+T = TypeVar("T")
+
+STDIN = "-"
+
+
+class ScopeIds(TypedDict):
+    """The ids of a scope, as the verbs take them."""
+
+    user_id: str | None
+    agent_id: str | None
+    app_id: str | None
+    run_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which store a command works on, and with which embedder; None is the default."""
+
+    store: Path | None
+    embedder: str | None = None
+
+    def existing(self) -> Target:
+        """Return this target, which a command only reads.
+
+        Raises:
+            ConfigError: a file was named and is not there; reading must not make an empty one.
+        """
+        if self.store is not None and not self.store.expanduser().exists():
+            raise ConfigError(f"There is no store at {self.store}.")
+        return self
+
+
+def ids(user: str | None, agent: str | None, app: str | None, run: str | None) -> ScopeIds:
+    """Return the scope that the options name."""
+    return {"user_id": user, "agent_id": agent, "app_id": app, "run_id": run}
+
+
+def run(target: Target, work: Callable[[AsyncMemory], Awaitable[T]]) -> T:
+    """Return what *work* does with the memory of *target*, closed afterwards."""
+
+    async def opened() -> T:
+        # Not entered: entering compares the embedder with the store's, which `list` or `reembed` must not stop at.
+        memory = AsyncMemory(target.store, embedder=target.embedder, actor="cli")
+        try:
+            return await work(memory)
+        finally:
+            await memory.close()
+
+    return asyncio.run(opened())
+
+
+def text_or_stdin(given: str) -> str:
+    """Return *given*, or all of stdin for `-`.
+
+    Raises:
+        InvalidRequestError: stdin is not UTF-8.
+    """
+    if given != STDIN:
+        return given
+    # One byte more than fits is enough for the library to refuse it.
+    raw = sys.stdin.buffer.read(DEFAULT_LIMITS.message_bytes_max + 1)
+    try:
+        return raw.decode("utf-8-sig").removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise InvalidRequestError(f"stdin is not UTF-8 (byte {error.start}).") from error
+
+
+def json_object(given: str | None, option: str) -> dict[str, Any] | None:
+    """Return the JSON object that an option holds; None if it was not given."""
+    if given is None:
+        return None
+    try:
+        value = json.loads(given)
+    except (ValueError, RecursionError) as error:
+        raise typer.BadParameter(f"not JSON: {error}", param_hint=option) from error
+    if not isinstance(value, dict):
+        raise typer.BadParameter("not a JSON object.", param_hint=option)
+    return value
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask before something that cannot be taken back; where nobody can be asked, `--yes` must say it."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("there is no terminal to ask on; say it if you mean it.", param_hint="--yes")
+    typer.confirm(question, abort=True, err=True)

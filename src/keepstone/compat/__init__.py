@@ -1,0 +1,1 @@
+"""The interfaces of other memory libraries, on top of Keepstone, so that moving over changes one import."""
