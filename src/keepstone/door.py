@@ -138,7 +138,8 @@ def metadata(given: object, limits: Limits) -> dict[str, Any]:
         raise InvalidRequestError(f"metadata is a dict, not {type(given).__name__}.")
     if len(given) * 4 > limits.metadata_bytes_max:
         raise LimitError(f"metadata has {len(given)} keys, more than fit in {limits.metadata_bytes_max} bytes.")
-    found = {_key(k): _json(v, 1, limits) for k, v in given.items()}
+    room = _Room(limits)
+    found = {_key(k): _json(v, 1, room) for k, v in given.items()}
     size = len(json.dumps(found, ensure_ascii=False).encode())
     if size > limits.metadata_bytes_max:
         raise LimitError(f"metadata has {size} bytes; the limit is {limits.metadata_bytes_max}.")
@@ -252,9 +253,28 @@ def _key(given: object) -> str:
     return normalise(given)
 
 
-def _json(given: object, depth: int, limits: Limits) -> Any:
-    if depth > limits.metadata_depth_max:
-        raise LimitError(f"metadata is nested deeper than {limits.metadata_depth_max}.")
+class _Room:
+    """What is left for the values of one metadata object, so that a vast one is refused before it is walked."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._values = limits.metadata_bytes_max
+
+    def take(self, depth: int) -> None:
+        """Make room for one value, which takes a byte or more as JSON.
+
+        Raises:
+            LimitError: there is none, or the value is too deep.
+        """
+        self._values -= 1
+        if self._values < 0:
+            raise LimitError(f"metadata has more values than fit in {self._limits.metadata_bytes_max} bytes.")
+        if depth > self._limits.metadata_depth_max:
+            raise LimitError(f"metadata is nested deeper than {self._limits.metadata_depth_max}.")
+
+
+def _json(given: object, depth: int, room: _Room) -> Any:
+    room.take(depth)
     if given is None or isinstance(given, bool):
         return given
     if isinstance(given, str):
@@ -268,9 +288,9 @@ def _json(given: object, depth: int, limits: Limits) -> Any:
             raise InvalidRequestError("A time in metadata has no zone; add one, such as +00:00.")
         return given.isoformat()
     if isinstance(given, Mapping):
-        return {_key(k): _json(v, depth + 1, limits) for k, v in given.items()}
+        return {_key(k): _json(v, depth + 1, room) for k, v in given.items()}
     if isinstance(given, list | tuple):
-        return [_json(v, depth + 1, limits) for v in given]
+        return [_json(v, depth + 1, room) for v in given]
     raise InvalidRequestError(f"metadata cannot hold {type(given).__name__} {_shown(given)}.")
 
 
