@@ -64,9 +64,9 @@ def messages(given: Input, limits: Limits) -> list[Message]:
     if len(given) > limits.messages_per_add_max:
         raise LimitError(f"{len(given)} messages in one call; the limit is {limits.messages_per_add_max}.")
     checked = [_message(m, i, limits) for i, m in enumerate(given)]
-    total = sum(len(m.content) for m in checked)
+    total = sum(len(m.content.encode()) for m in checked)
     if total > limits.batch_bytes_max:
-        raise LimitError(f"{total} characters in one call; the limit is {limits.batch_bytes_max}.")
+        raise LimitError(f"{total} bytes in one call; the limit is {limits.batch_bytes_max}.")
     return checked
 
 

@@ -92,9 +92,7 @@ def main() -> int:
             page_run.run(block)
         except Exception:  # the page's own error, reported with its place
             traceback.print_exc()
-            print(
-                f"\n{page}:{block.line}: this {block.language} block failed:\n{block.code}", file=sys.stderr
-            )
+            print(f"\n{page}:{block.line}: this {block.language} block failed:\n{block.code}", file=sys.stderr)
             return 1
     page_run.close()
     return 0

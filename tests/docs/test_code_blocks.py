@@ -36,9 +36,7 @@ for_each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page
 
 @for_each_page
 def test_fences_say_what_they_hold(page: Path) -> None:
-    wrong = [
-        f"{page.name}:{b.line}: {b.language!r}" for b in read_blocks(page) if b.language not in LANGUAGES
-    ]
+    wrong = [f"{page.name}:{b.line}: {b.language!r}" for b in read_blocks(page) if b.language not in LANGUAGES]
     assert not wrong, f"a fence is one of {sorted(LANGUAGES)}: {wrong}"
 
 

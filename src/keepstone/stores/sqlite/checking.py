@@ -41,7 +41,7 @@ _COUNTS = (
     ("scopes behind their messages", "scopes s",
      "s.messages < (SELECT count(*) FROM messages x WHERE x.scope = s.key)"),
 )  # fmt: skip
-_REBUILD = "Save what can be read with `keepstone export`, then `keepstone import` it into a new store."
+_REBUILD = "Put a copy or an export in its place; `keepstone export` may still save a part."
 
 
 def check(db: apsw.Connection) -> list[Finding]:
@@ -63,7 +63,10 @@ def _vectors(db: apsw.Connection) -> Finding:
     if space is not None:
         wrong = "SELECT count(*) FROM vectors WHERE length(vector) <> ?"
         missing += next(iter(db.execute(wrong, (2 * space.dimensions,))))[0]
-    detail = f"{missing} missing; space: {space or 'none'}"
+    if space is None:
+        # Kept without an embedder on purpose, or not embedded yet: searching by words is not a fault.
+        return Finding(name="vectors", ok=True, detail=f"none; {missing} passages are searched by words alone")
+    detail = f"{missing} missing; space: {space}"
     return Finding(name="vectors", ok=missing == 0, detail=detail, advice="Run `keepstone reembed`." if missing else "")
 
 

@@ -122,7 +122,8 @@ class Engine:
 
     def files(self) -> list[Path]:
         """Return the store's files that exist."""
-        names = (self.path, self.path.with_name(self.path.name + "-wal"), self.path.with_name(self.path.name + "-shm"))
+        beside = [self.path.with_name(self.path.name + ending) for ending in ("-wal", "-shm")]
+        names = (self.path, *beside)
         return [f for f in names if f.exists()]
 
     def close(self) -> None:
@@ -174,8 +175,12 @@ class Engine:
     def _open(self) -> apsw.Connection:
         with translated(self.path), self._lock:
             _make_folder(self.path)
+            is_new = not self.path.exists()
             db = apsw.Connection(str(self.path))
             try:
+                if is_new:
+                    # What was said is nobody else's to read; the files beside this one follow it.
+                    self.path.chmod(0o600)
                 self._set_up(db)
             except BaseException:
                 # A connection that could not be set up must not stay open, whatever the reason.
@@ -191,6 +196,7 @@ class Engine:
             "PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA temp_store=MEMORY; PRAGMA foreign_keys=OFF"
         )
         if not self._prepared:
+            schema.found_version(db, str(self.path))
             self._to_wal(db)
             schema.prepare(db, str(self.path))
             self._prepared = True
@@ -327,7 +333,7 @@ def translated(path: Path) -> Iterator[None]:
     except (apsw.CorruptError, apsw.NotADBError) as error:
         raise StoreCorruptError(
             f"{path} is damaged or is not a Keepstone store ({error}). `keepstone doctor` tells more; "
-            "`keepstone export` saves what can still be read."
+            "put a copy or an export in its place."
         ) from error
     except apsw.Error as error:
         raise StoreError(f"{path}: {error}") from error

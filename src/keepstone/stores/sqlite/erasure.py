@@ -12,14 +12,9 @@ from keepstone.contract import Batch, NewId
 from keepstone.errors import NotFoundError
 from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite.places import Places
+from keepstone.stores.sqlite.proof import fragments, residue
 from keepstone.stores.sqlite.reading import revision_text
 from keepstone.types import Action, ErasureReceipt, Scope
-
-FRAGMENT_CHARS = 24
-FRAGMENT_BYTES_MIN = 8
-FRAGMENTS_MAX = 400
-SCAN_BYTES_MAX = 4_000_000_000
-_CHUNK = 1 << 24
 
 
 @dataclass(slots=True)
@@ -47,7 +42,7 @@ def remove(db: apsw.Connection, scope: Scope, ids: Sequence[str] | None, batch: 
     else:
         _choose_ids(db, places, scope, ids, doomed)
     _choose_orphans(db, doomed)
-    doomed.fragments = _fragments(_texts(db, doomed))
+    doomed.fragments = fragments(_texts(db, doomed))
     _delete_jobs(db, places, scope, ids, doomed)
     for key in doomed.messages:
         db.execute("DELETE FROM sources WHERE message = ?", (key,))
@@ -67,12 +62,11 @@ def prove(db: apsw.Connection, files: Sequence[Path], doomed: Doomed, batch: Bat
     Runs outside a transaction. A piece that other messages hold too proves nothing and is not counted.
     """
     emptied = _empty_wal(db)
-    fragments = _bounded(doomed.fragments, files)
-    residue = _residue(db, files, fragments)
-    if residue:
+    left = residue(db, files, doomed.fragments)
+    if left:
         db.execute("VACUUM")
         emptied = _empty_wal(db)
-        residue = _residue(db, files, fragments)
+        left = residue(db, files, doomed.fragments)
     return ErasureReceipt(
         memories=len(doomed.memories),
         messages=len(doomed.messages),
@@ -80,9 +74,9 @@ def prove(db: apsw.Connection, files: Sequence[Path], doomed: Doomed, batch: Bat
         units=doomed.units,
         files=tuple(f.name for f in files),
         bytes_scanned=sum(f.stat().st_size for f in files if f.exists()),
-        fragments=len(fragments),
-        residue=len(residue),
-        verified=emptied and not residue,
+        fragments=len(doomed.fragments),
+        residue=len(left),
+        verified=emptied and not left,
         at=batch.at,
         tombstones=tuple(doomed.tombstones),
     )
@@ -154,17 +148,6 @@ def _texts(db: apsw.Connection, doomed: Doomed) -> Iterable[str]:
             yield reason
 
 
-def _fragments(texts: Iterable[str]) -> list[str]:
-    found: dict[str, None] = {}
-    for text in texts:
-        middle = max(0, (len(text) - FRAGMENT_CHARS) // 2)
-        for start in (0, middle, max(0, len(text) - FRAGMENT_CHARS)):
-            piece = text[start : start + FRAGMENT_CHARS]
-            if len(piece.encode()) >= FRAGMENT_BYTES_MIN:
-                found[piece] = None
-    return list(found)
-
-
 def _delete_memory(db: apsw.Connection, key: int, doomed: Doomed) -> None:
     units = [r[0] for r in db.execute("SELECT key FROM units WHERE memory = ?", (key,))]
     for unit in units:
@@ -221,53 +204,6 @@ def _empty_wal(db: apsw.Connection) -> bool:
     except apsw.BusyError:
         return False
     return not busy
-
-
-def _bounded(fragments: Sequence[str], files: Sequence[Path]) -> list[str]:
-    """As many fragments, spread evenly, as can be searched for in reasonable time."""
-    size = sum(f.stat().st_size for f in files if f.exists()) or 1
-    most = max(8, min(FRAGMENTS_MAX, SCAN_BYTES_MAX // size))
-    step = -(-len(fragments) // most) or 1
-    return list(fragments[::step])
-
-
-def _residue(db: apsw.Connection, files: Sequence[Path], fragments: Sequence[str]) -> list[str]:
-    if not fragments:
-        return []
-    return [f for f in _scan(files, fragments) if not _is_someone_elses(db, f)]
-
-
-def _scan(files: Sequence[Path], fragments: Sequence[str]) -> set[str]:
-    needles = {f: f.encode() for f in fragments}
-    overlap = max(len(n) for n in needles.values())
-    found: set[str] = set()
-    for file in files:
-        if not file.exists():
-            continue
-        with file.open("rb") as stream:
-            tail = b""
-            while chunk := stream.read(_CHUNK):
-                window = tail + chunk
-                found.update(f for f, n in needles.items() if f not in found and n in window)
-                tail = window[-overlap:]
-    return found
-
-
-def _is_someone_elses(db: apsw.Connection, fragment: str) -> bool:
-    places = (
-        ("messages", ("content", "name", "metadata", "external_id")),
-        ("revisions", ("text", "metadata")),
-        ("changes", ("reason", "actor")),
-        ("memories", ("name",)),
-        ("scopes", ("user_id", "agent_id", "app_id", "run_id")),
-        ("jobs", ("payload", "error")),
-    )
-    for table, columns in places:
-        for column in columns:
-            sql = f"SELECT 1 FROM {table} WHERE instr({column}, ?) LIMIT 1"
-            if next(iter(db.execute(sql, (fragment,))), None) is not None:
-                return True
-    return False
 
 
 def reset(db: apsw.Connection, tenant: str) -> None:

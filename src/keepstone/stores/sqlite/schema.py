@@ -148,13 +148,13 @@ def prepare(db: apsw.Connection, name: str) -> None:
         StoreVersionError: the file is of a newer Keepstone.
         StoreCorruptError: the file is an SQLite database of something else.
     """
-    found = _found_version(db, name)
+    found = found_version(db, name)
     if found == VERSION:
         return
     db.execute("BEGIN IMMEDIATE")
     try:
         # Another process may have migrated between the look and the lock.
-        for number in range(_found_version(db, name) + 1, VERSION + 1):
+        for number in range(found_version(db, name) + 1, VERSION + 1):
             db.execute(MIGRATIONS[number - 1])
             db.execute(f"PRAGMA user_version={number}")
         db.execute(f"PRAGMA application_id={APPLICATION_ID}")
@@ -166,7 +166,13 @@ def prepare(db: apsw.Connection, name: str) -> None:
         raise
 
 
-def _found_version(db: apsw.Connection, name: str) -> int:
+def found_version(db: apsw.Connection, name: str) -> int:
+    """Return the version that the file has, 0 for an empty one.
+
+    Raises:
+        StoreVersionError: the file is of a newer Keepstone.
+        StoreCorruptError: the file is an SQLite database of something else.
+    """
     application = _pragma(db, "application_id")
     version = _pragma(db, "user_version")
     if application not in (0, APPLICATION_ID) or (application == 0 and _table_count(db)):
