@@ -87,7 +87,7 @@ def _changes(db: apsw.Connection, scope: Scope, after: int, include_retired: boo
 
 def _archived(db: apsw.Connection, row: reading.Row, hidden: bool, include_retired: bool) -> ArchivedMemory:
     key = row[0]
-    record = reading.light_record(row) if row[3] == enc.ERASED else reading.full_record(db, row)
+    record = reading.light_record(row) if row[3] == enc.ERASED else reading.full_records(db, [row])[0]
     revisions = "SELECT number, metadata, expires_at, language, at FROM revisions WHERE memory = ? ORDER BY number"
     carried = "1" if include_retired else reading.NOT_SUPPRESSED
     sources = f"""SELECT x.id, o.first, o.last FROM sources o JOIN messages x ON x.key = o.message

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import apsw
 
+from keepstone.logic.replay import statement_key
 from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite import schema
+from keepstone.stores.sqlite.reading import partitions, scope_keys, scope_of
 from keepstone.stores.sqlite.vectors import active
 from keepstone.types import Scope, Stats
 
@@ -44,16 +47,41 @@ _COUNTS = (
 _REBUILD = "Put a copy or an export in its place; `keepstone export` may still save a part."
 
 
+# An episode whose text changed on the device is still well-formed for SQLite; the key of what it says tells.
+_KEYED_TEXTS = """
+SELECT coalesce(r.text, (SELECT x.content FROM sources o JOIN messages x ON x.key = o.message
+                         WHERE o.memory = m.key ORDER BY o.message, o.first LIMIT 1)),
+       m.role, m.name, p.tenant, s.user_id, s.agent_id, s.app_id, s.run_id, r.statement_key
+FROM memories m JOIN revisions r ON r.memory = m.key AND r.number = m.revision
+JOIN scopes s ON s.key = m.scope JOIN partitions p ON p.id = s.partition
+WHERE m.kind = 0 AND m.status < 2 AND r.statement_key IS NOT NULL
+"""
+
+
 def check(db: apsw.Connection) -> list[Finding]:
-    """Return every check of the file, done in one snapshot."""
-    damage = [r[0] for r in db.execute("PRAGMA integrity_check(5)")]
-    intact = damage == ["ok"]
-    detail = "intact" if intact else "; ".join(damage)
-    findings = [Finding(name="file", ok=intact, detail=detail, advice="" if intact else _REBUILD)]
-    for name, tables, wrong in _COUNTS:
-        count = next(iter(db.execute(f"SELECT count(*) FROM {tables} WHERE {wrong}")))[0]
-        findings.append(Finding(name=name, ok=count == 0, detail=str(count), advice="" if count == 0 else _REBUILD))
-    return [*findings, _vectors(db)]
+    """Return every check of the file, done in one snapshot; of a damaged one only the damage."""
+    findings: list[Finding] = []
+    try:
+        damage = "; ".join(r[0] for r in db.execute("PRAGMA integrity_check(5)"))
+        findings.append(_found("file", damage == "ok", "intact" if damage == "ok" else damage))
+        if findings[0].ok:
+            for name, tables, wrong in _COUNTS:
+                count = next(iter(db.execute(f"SELECT count(*) FROM {tables} WHERE {wrong}")))[0]
+                findings.append(_found(name, count == 0, str(count)))
+            changed = sum(_says_something_else(row) for row in db.execute(_KEYED_TEXTS))
+            findings += [_found("texts changed on the device", changed == 0, str(changed)), _vectors(db)]
+    except (apsw.CorruptError, UnicodeDecodeError) as error:
+        findings.append(_found("reading", False, str(error)))
+    return findings
+
+
+def _found(name: str, ok: bool, detail: str) -> Finding:
+    return Finding(name=name, ok=ok, detail=detail, advice="" if ok else _REBUILD)
+
+
+def _says_something_else(row: tuple[Any, ...]) -> bool:
+    text, role, name, tenant, *ids, key = row
+    return text is None or statement_key(text, role, name, scope_of(tenant, ids)) != key
 
 
 def _vectors(db: apsw.Connection) -> Finding:
@@ -72,8 +100,6 @@ def _vectors(db: apsw.Connection) -> Finding:
 
 def stats(db: apsw.Connection, scope: Scope, size: int | None, path: str) -> Stats:
     """Return counts of what *scope* sees."""
-    from keepstone.stores.sqlite.reading import partitions, scope_keys
-
     reached = partitions(db, scope)
     keys = [k for p in reached for k in scope_keys(db, p, scope)]
     everything = scope.is_empty and len(reached) == _one(db, "SELECT count(*) FROM partitions")

@@ -8,6 +8,7 @@ nothing is bound to an event loop.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import queue
 import threading
@@ -330,7 +331,7 @@ def translated(path: Path) -> Iterator[None]:
         raise StoreReadOnlyError(f"{path} cannot be written by this process.") from error
     except apsw.CantOpenError as error:
         raise StoreReadOnlyError(f"{path} cannot be opened: is its folder there and writable?") from error
-    except (apsw.CorruptError, apsw.NotADBError) as error:
+    except (apsw.CorruptError, apsw.NotADBError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise StoreCorruptError(
             f"{path} is damaged or is not a Keepstone store ({error}). `keepstone doctor` tells more; "
             "put a copy or an export in its place."

@@ -16,6 +16,8 @@ from keepstone.types import Change, LedgerMessage, MemoryRecord, Page, Scope
 # Python's hook for a row: the columns in the order of the SELECT.
 Row = tuple[Any, ...]
 
+_IDS_AT_ONCE = 500
+
 MEMORY = """
 SELECT m.key, m.id, m.kind, m.status, m.revision, m.role, m.name, m.categories, m.occurred_at, m.occurred_offset,
        m.valid_from, m.valid_to, m.created_at, m.updated_at, m.expires_at, m.importance, m.trust,
@@ -27,9 +29,11 @@ JOIN partitions p ON p.id = s.partition
 """
 # An erased memory has no revision any more.
 TOMBSTONE = MEMORY.replace("JOIN revisions", "LEFT JOIN revisions")
+# The content only where the memory has no text of its own.
 _SOURCES = """
-SELECT x.id, x.external_id, CASE WHEN ?2 THEN x.content END
-FROM sources o JOIN messages x ON x.key = o.message WHERE o.memory = ?1 ORDER BY o.message, o.first
+SELECT o.memory, x.id, x.external_id, CASE WHEN r.text IS NULL THEN x.content END
+FROM memories m JOIN revisions r ON r.memory = m.key AND r.number = m.revision
+JOIN sources o ON o.memory = m.key JOIN messages x ON x.key = o.message
 """
 MESSAGE = """
 SELECT x.key, x.id, x.external_id, x.role, x.name, x.content, x.metadata, x.occurred_at, x.occurred_offset,
@@ -80,19 +84,31 @@ def light_record(row: Row) -> MemoryRecord:
     )
 
 
-def full_record(db: apsw.Connection, row: Row, light: MemoryRecord | None = None) -> MemoryRecord:
-    """Return the memory of a row with its text and sources."""
-    base = light or light_record(row)
-    sources = list(db.execute(_SOURCES, (row[0], row[17] is None)))
+def full_records(db: apsw.Connection, rows: Sequence[Row]) -> list[MemoryRecord]:
+    """Return the memories of rows with their texts and sources, from one further query."""
+    keys = [r[0] for r in rows]
+    sql = f"{_SOURCES} WHERE m.key IN ({_places(keys)}) ORDER BY o.memory, o.message, o.first"
+    said: dict[int, list[Row]] = {}
+    for source in db.execute(sql, keys):
+        said.setdefault(source[0], []).append(source)
+    return [_full(row, said.get(row[0], ())) for row in rows]
+
+
+def _full(row: Row, sources: Sequence[Row]) -> MemoryRecord:
     text = row[17]
     if text is None:
         # Of a retired memory that an archive brought without its text there is nothing to show.
-        text = sources[0][2] if sources else ""
-    # Filled in place of dataclasses.replace, which would check every field again on a hot path.
-    object.__setattr__(base, "text", text)
-    object.__setattr__(base, "sources", tuple(e or enc.text_id(i) for i, e, _ in sources))
-    object.__setattr__(base, "edited", row[4] > 1)
-    return base
+        text = sources[0][3] if sources else ""
+    record = light_record(row)
+    # Filled in place of dataclasses.replace, which would set every field again on a hot path.
+    object.__setattr__(record, "text", text)
+    object.__setattr__(record, "sources", tuple(e or enc.text_id(i) for _, i, e, _ in sources))
+    object.__setattr__(record, "edited", row[4] > 1)
+    return record
+
+
+def _places(values: Sequence[object]) -> str:
+    return ",".join("?" * len(values))
 
 
 def by_key(db: apsw.Connection, key: int) -> Row | None:
@@ -110,11 +126,13 @@ def rows_by_keys(db: apsw.Connection, keys: Iterable[int]) -> Iterator[Row]:
 
 def visible(db: apsw.Connection, ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:
     """Return the visible memories among *ids* that *scope* sees, in the order asked."""
-    found: list[MemoryRecord] = []
-    for id in ids:
-        rows = db.execute(MEMORY + " WHERE m.id = ? AND m.status <= 1", (enc.raw_id(id),))
-        found.extend(full_record(db, r) for r in list(rows) if scope.sees(scope_of(r[20], r[21:25])))
-    return found
+    found: dict[str, MemoryRecord] = {}
+    for start in range(0, len(ids), _IDS_AT_ONCE):
+        raw = [enc.raw_id(i) for i in ids[start : start + _IDS_AT_ONCE]]
+        rows = db.execute(f"{MEMORY} WHERE m.id IN ({_places(raw)}) AND m.status <= 1", raw)
+        seen = [r for r in rows if scope.sees(scope_of(r[20], r[21:25]))]
+        found.update((record.id, record) for record in full_records(db, seen))
+    return [found[i] for i in dict.fromkeys(ids) if i in found]
 
 
 def partitions(db: apsw.Connection, scope: Scope) -> list[int]:
@@ -156,7 +174,7 @@ def _ids_match(scope: Scope) -> str:
 def page(db: apsw.Connection, query: ListQuery) -> Page:
     """Return one page of the visible memories, in the order of partition and sequence."""
     after = _cursor_key(query.cursor)
-    items: list[MemoryRecord] = []
+    chosen: list[Row] = []
     last_key = after
     at = enc.micros(query.at)
     kinds = {enc.KIND_NUMBERS[k] for k in query.kinds}
@@ -173,11 +191,11 @@ def page(db: apsw.Connection, query: ListQuery) -> Page:
             light = light_record(row)
             if not query.scope.sees(light.scope) or not matches(query.where, light):
                 continue
-            if len(items) == query.limit:
-                return Page(items=tuple(items), next_cursor=_cursor(last_key))
-            items.append(full_record(db, row, light))
+            if len(chosen) == query.limit:
+                return Page(items=tuple(full_records(db, chosen)), next_cursor=_cursor(last_key))
+            chosen.append(row)
             last_key = row[0]
-    return Page(items=tuple(items), next_cursor=None)
+    return Page(items=tuple(full_records(db, chosen)), next_cursor=None)
 
 
 def _cursor(key: int) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import simsimd
 
 from keepstone.contract import Candidate, CandidateQuery, Candidates, Corpus
-from keepstone.errors import EmbedderMismatchError, LimitError
+from keepstone.errors import EmbedderMismatchError, LimitError, StoreCorruptError
 from keepstone.filters import matches
 from keepstone.logic.ranking import BM25_B, BM25_K1, bm25_most, idf
 from keepstone.stores.sqlite import encoding as enc
@@ -236,7 +236,8 @@ class _Search:
         record = self._index.records.get(memory)
         if record is None:
             row = by_key(self._db, int(self._index.key.rows[memory]))
-            assert row is not None, "a visible memory has a row"
+            if row is None:
+                raise StoreCorruptError("A memory has lost its row or its text: `keepstone doctor` tells more.")
             record = self._index.records[memory] = light_record(row)
         return record
 
