@@ -260,13 +260,14 @@ class Outcome:
     """What one operation did.
 
     `stored`: written. `replay`: it was there. `refreshed`: its message is in the ledger and `memory_id` is the
-    memory that it joined. `retired` counts the memories of a RetireScope.
+    memory that it joined. `sequence` is that of a memory written now; `retired` counts the memories of a RetireScope.
     """
 
     kind: Literal["stored", "replay", "refreshed"]
     memory_id: str | None = None
     message_id: str | None = None
     external_id: str | None = None
+    sequence: int | None = None
     retired: int = 0
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from keepstone.contract import AppendMessage, Applied, Batch, NewId, NewMemory, NewUnit, Outcome, SourceSpan
+from keepstone.contract import AppendMessage, Applied, Batch, NewId, NewMemory, NewUnit, Operation, Outcome, SourceSpan
 from keepstone.errors import ConflictError
 from keepstone.logic import replay
 from keepstone.logic.ids import bucket
@@ -16,7 +16,7 @@ from keepstone.logic.passages import passages
 from keepstone.logic.text import language, spoken, term_counts
 from keepstone.logic.vectors import checked
 from keepstone.protocols import Embedder, Store
-from keepstone.types import AddResult, Duplicate, MemoryRecord, Message, Metadata, Scope
+from keepstone.types import AddResult, Duplicate, MemoryRecord, Message, Metadata, Scope, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,7 @@ async def add(
         embedder=embedder.key if embedder is not None and fresh else None,
     )
     applied = await store.apply(batch)
-    return await _result(store, scope, applied)
+    return await _result(store, batch, applied)
 
 
 def revision_units(record: MemoryRecord, text: str) -> tuple[NewUnit, ...] | None:
@@ -162,23 +162,52 @@ def _canonical(value: Mapping[str, Any]) -> str:
     return json.dumps(dict(value), sort_keys=True, ensure_ascii=False)
 
 
-async def _result(store: Store, scope: Scope, applied: Applied) -> AddResult:
-    stored = [o for o in applied.outcomes if o.kind == "stored" and o.memory_id is not None]
-    records = await store.get([o.memory_id for o in stored if o.memory_id is not None], scope)
-    written = [o for o in applied.outcomes if o.kind != "replay"]
+async def _result(store: Store, batch: Batch, applied: Applied) -> AddResult:
+    outcomes = applied.outcomes
+    if any(o.kind == "refreshed" for o in outcomes):
+        # A memory of this very batch may have been joined by a later message of it: what stands there now counts.
+        stored = [o.memory_id for o in outcomes if o.kind == "stored" and o.memory_id is not None]
+        records = await store.get(stored, batch.scope or Scope(tenant=batch.tenant))
+    else:
+        pairs = zip(outcomes, batch.operations, strict=False)
+        records = [_record(o, a, batch.at) for o, a in pairs if o.kind == "stored"]
     return AddResult(
         memories=tuple(records),
-        messages=tuple(_public_id(o) for o in written),
+        messages=tuple(_public_id(o) for o in outcomes if o.kind != "replay"),
         duplicates=tuple(
             Duplicate(
                 message_id=_public_id(o),
                 memory_id=o.memory_id or "",
                 reason="replay" if o.kind == "replay" else "refreshed",
             )
-            for o in applied.outcomes
+            for o in outcomes
             if o.kind != "stored"
         ),
         batch_id=applied.batch_id,
+    )
+
+
+def _record(outcome: Outcome, operation: Operation, at: datetime) -> MemoryRecord:
+    """The record that the store gives for a memory written just now, without asking it again."""
+    assert isinstance(operation, AppendMessage)
+    memory = operation.memory
+    return MemoryRecord(
+        id=memory.id,
+        text=memory.text,
+        kind=memory.kind,
+        scope=memory.scope,
+        status=Status.CURRENT,
+        revision=1,
+        sequence=outcome.sequence or 0,
+        metadata=memory.metadata,
+        language=memory.language,
+        role=memory.role,
+        name=memory.name,
+        sources=(_public_id(outcome),),
+        occurred_at=memory.occurred_at,
+        created_at=at.astimezone(UTC),
+        updated_at=at.astimezone(UTC),
+        expires_at=memory.expires_at,
     )
 
 

@@ -113,17 +113,19 @@ class Writer(Transaction):
         joined = self._joined(operation)
         if joined is not None:
             self._refresh(joined, source)
-            memory_id = joined.record.id
+            memory_id, sequence = joined.record.id, None
         else:
             sources = operation.memory.sources
             if all(s.message_id != message.id for s in sources):
                 sources = (source, *sources)
-            memory_id = self._put_new(replace(operation.memory, sources=sources)).record.id
+            record = self._put_new(replace(operation.memory, sources=sources)).record
+            memory_id, sequence = record.id, record.sequence
         return Outcome(
             kind="stored" if joined is None else "refreshed",
             memory_id=memory_id,
             message_id=message.id,
             external_id=message.external_id,
+            sequence=sequence,
         )
 
     def _said_before(self, operation: AppendMessage) -> StoredMessage | None:
@@ -166,8 +168,8 @@ class Writer(Transaction):
     def _add(self, operation: AddMemory) -> Outcome:
         new = operation.memory
         sources = tuple(replace(s, message_id=self._message_id(s.message_id, new.scope)) for s in new.sources)
-        memory = self._put_new(replace(new, sources=sources))
-        return Outcome(kind="stored", memory_id=memory.record.id)
+        record = self._put_new(replace(new, sources=sources)).record
+        return Outcome(kind="stored", memory_id=record.id, sequence=record.sequence)
 
     def _message_id(self, id: str, scope: Scope) -> str:
         known = id if id in self.tenant.messages else self.tenant.by_external_id.get((scope, id))

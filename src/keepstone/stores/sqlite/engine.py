@@ -225,8 +225,9 @@ class Engine:
             try:
                 return work(db)
             finally:
+                # Nothing was written; a commit can fail on a damaged file, and hide what was found there.
                 if db.in_transaction:
-                    db.execute("COMMIT")
+                    db.execute("ROLLBACK")
 
     def _write_loop(self) -> None:
         # The thread serves one process; a child that inherits this object makes its own.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -140,8 +141,17 @@ class Writer:
         joined = self._join(op, place, message_key)
         if joined is not None:
             return Outcome(kind="refreshed", memory_id=joined, message_id=op.id, external_id=op.external_id)
-        self.write_memory(op.memory, place, copies_source=True)
-        return Outcome(kind="stored", memory_id=op.memory.id, message_id=op.id, external_id=op.external_id)
+        memory = op.memory
+        if all(source.message_id != op.id for source in memory.sources):
+            memory = replace(memory, sources=(SourceSpan(message_id=op.id), *memory.sources))
+        key = self.write_memory(memory, place, copies_source=memory.text == op.content)
+        return Outcome(
+            kind="stored",
+            memory_id=memory.id,
+            message_id=op.id,
+            external_id=op.external_id,
+            sequence=key & enc.SEQUENCE_MASK,
+        )
 
     def _known(self, op: AppendMessage, place: Place) -> Outcome | None:
         row = find_known(self.db, op, place.scope_key)
@@ -197,6 +207,8 @@ class Writer:
         recorded_at: int | None = None,
     ) -> int:
         """Put a message at the end of its conversation and return its key."""
+        if self.message_key(id) is not None:
+            raise ConflictError(f"There is a message {id} already.", blocking=(id,))
         key, position = place.next_message()
         self.db.execute(
             "INSERT INTO messages VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
@@ -211,11 +223,13 @@ class Writer:
     def _add(self, op: AddMemory) -> Outcome:
         memory = op.memory
         place = self.places.of(memory.scope)
-        self.write_memory(memory, place, copies_source=False)
-        return Outcome(kind="stored", memory_id=memory.id)
+        key = self.write_memory(memory, place, copies_source=False)
+        return Outcome(kind="stored", memory_id=memory.id, sequence=key & enc.SEQUENCE_MASK)
 
     def write_memory(self, memory: NewMemory, place: Place, *, copies_source: bool) -> int:
         """Write a memory with its first revision, sources and units, and its ADD change; return its key."""
+        if self.memory_key(memory.id) is not None:
+            raise ConflictError(f"There is a memory {memory.id} already.", blocking=(memory.id,))
         key = place.next_memory()
         change = self.write_change(place, Action.ADD, key, None, 1)
         self.db.execute(
