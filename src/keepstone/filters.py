@@ -73,7 +73,11 @@ def parse(where: Filter | Mapping[str, Any] | None, limits: Limits = DEFAULT_LIM
     """
     if where is None:
         return None
-    tree = where if isinstance(where, Condition | And | Or | Not) else _parse_mapping(where, 0, limits)
+    tree = (
+        _checked(where, 1, limits)
+        if isinstance(where, Condition | And | Or | Not)
+        else _parse_mapping(where, 0, limits)
+    )
     if _count(tree, 1, limits) > limits.filter_nodes_max:
         raise FilterError(f"The filter has more than {limits.filter_nodes_max} conditions.")
     return tree
@@ -178,12 +182,34 @@ def _scalar(key: str, value: object, is_field: bool) -> Any:
 
 def _instant(key: str, value: object) -> datetime:
     try:
-        moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        moment = (
+            value if isinstance(value, datetime) else datetime.fromisoformat(value if isinstance(value, str) else "")
+        )
     except ValueError as error:
-        raise FilterError(f"'{key}' is compared with {value!r}, which is not an ISO 8601 time.") from error
+        raise FilterError(
+            f"'{key}' is a time: compare it with one in ISO 8601, such as 2026-01-01T00:00+00:00."
+        ) from error
     if moment.tzinfo is None:
         raise FilterError(f"The time compared with '{key}' needs a zone, such as +00:00.")
     return moment
+
+
+def _checked(where: object, depth: int, limits: Limits) -> Filter:
+    """A typed tree by the rules of the dict form."""
+    if depth > limits.filter_depth_max:
+        raise FilterError(f"The filter is nested deeper than {limits.filter_depth_max}.")
+    if isinstance(where, And | Or):
+        return type(where)(tuple(_checked(i, depth + 1, limits) for i in where.items))
+    if isinstance(where, Not):
+        return Not(_checked(where.item, depth + 1, limits))
+    if not isinstance(where, Condition):
+        raise FilterError(f"A filter is made of conditions, And, Or and Not; {type(where).__name__} is none of them.")
+    if where.operator not in OPERATORS:
+        raise FilterError(f"Unknown operator '{where.operator}'; known: {', '.join(OPERATORS)}.")
+    if where.is_field and where.path not in [(f,) for f in FIELDS]:
+        raise FilterError(f"There is no field {'.'.join(where.path)!r}; known: {', '.join(FIELDS)}.")
+    value = _operand(".".join(where.path), where.operator, where.value, where.is_field)
+    return Condition(where.path, where.operator, value, where.is_field)
 
 
 def _path(key: str) -> tuple[str, ...]:

@@ -116,6 +116,8 @@ class InMemoryStore:
         """Erase everything of *tenant*."""
         with self._opened() as state:
             state.tenants.pop(tenant, None)
+            if not any(t.partitions for t in state.tenants.values()):
+                state.embedder = None
 
     async def stats(self, scope: Scope) -> Stats:
         """Return counts of what *scope* sees."""
