@@ -88,8 +88,9 @@ class AppendMessage:
     What is there already is found inside the transaction, in this order. The same `external_id` in the same scope:
     a replay if `content_key` is the same, a conflict if not. The same `replay_key` in the same scope: a replay. The
     newest memory of the partition whose `statement_key` is `join_key`, if it is current and not expired: it is
-    refreshed, the message is a further source of it, and no memory is added. Keys are 16 bytes or None. A message
-    joins the conversation of its exact scope, at the next position.
+    refreshed, the message is a further source of it, and no memory is added. Keys are 16 bytes or None;
+    `content_key` is needed with an `external_id` only. A message joins the conversation of its exact scope, at the
+    next position.
     """
 
     id: str

@@ -100,6 +100,13 @@ def matches(where: Filter | None, record: MemoryRecord) -> bool:
     return _compare(where.operator, _lookup(where, record), where.value)
 
 
+def asks_fields(where: Filter) -> bool:
+    """Return whether *where* asks for anything but metadata."""
+    if isinstance(where, And | Or):
+        return any(asks_fields(i) for i in where.items)
+    return asks_fields(where.item) if isinstance(where, Not) else where.is_field
+
+
 def to_dict(where: Filter) -> dict[str, Any]:
     """Return *where* in its dict form, which `parse` reads back to an equal tree."""
     if isinstance(where, And):

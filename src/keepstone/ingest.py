@@ -51,7 +51,10 @@ async def embed_units(
         return [u for _, _, u in wanted]
     texts = [spoken(name, text[u.span.start : u.span.end]) for text, name, of in wanted for u in of]
     vectors = iter(await embed(embedder, texts))
-    return [tuple(replace(u, vector=next(vectors)) for u in of) for _, _, of in wanted]
+    return [
+        tuple(NewUnit(span=u.span, terms=u.terms, length=u.length, vector=next(vectors)) for u in of)
+        for _, _, of in wanted
+    ]
 
 
 async def embed(embedder: Embedder, texts: Sequence[str]) -> Sequence[Sequence[float]]:
@@ -141,7 +144,7 @@ def _appends(request: AddRequest, now: datetime, new_id: NewId) -> list[AppendMe
                 metadata=message.metadata,
                 occurred_at=message.timestamp,
                 external_id=message.id,
-                content_key=replay.content_key(message),
+                content_key=b"" if message.id is None else replay.content_key(message),
                 replay_key=replay_key,
                 join_key=replay.join_key(message, statement),
                 memory=memory,

@@ -11,7 +11,7 @@ from typing import Any
 from keepstone.contract import CandidateQuery
 from keepstone.filters import Filter
 from keepstone.logic.ranking import Ranked, calibration_of, rank
-from keepstone.logic.text import term_counts
+from keepstone.logic.text import language, term_counts
 from keepstone.logic.vectors import checked
 from keepstone.protocols import Embedder, Store
 from keepstone.types import Explanation, Hit, Kind, MemoryRecord, Scope
@@ -64,7 +64,7 @@ async def search(store: Store, embedder: Embedder | None, request: SearchRequest
     )
     found = await store.candidates(query)
     clock.mark("candidates")
-    calibration = calibration_of(embedder.key.name if embedder is not None else None)
+    calibration = calibration_of(None if embedder is None else embedder.key.name, language(request.query))
     ranked = rank(found, calibration, limit=request.limit, min_score=request.min_score, explain=request.explain)
     clock.mark("rank")
     records = {r.id: r for r in await store.get([r.candidate.memory_id for r in ranked], request.scope)}

@@ -7,6 +7,7 @@ import email.utils
 import random
 import weakref
 from collections.abc import Mapping
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from keepstone.config import utc_now
@@ -78,6 +79,9 @@ class OpenAITransport:
             response = await self._client().post(self._base_url + path, json=dict(body))
         except httpx2.TimeoutException as error:
             raise TimedOutError(self._provider, f"no answer in {self._timeout:g} s", retryable=True) from error
+        except (httpx2.UnsupportedProtocol, httpx2.InvalidURL, ValueError) as error:
+            message = f"{self._base_url} is no address to ask: {error}"
+            raise ProviderError(self._provider, message, retryable=False) from error
         except httpx2.HTTPError as error:
             raise ProviderError(self._provider, f"cannot be reached: {error}", retryable=True) from error
         if response.status_code >= 400:
@@ -117,4 +121,7 @@ def _retry_after(value: str | None) -> float | None:
         moment = email.utils.parsedate_to_datetime(value)
     except ValueError:
         return None
+    if moment.tzinfo is None:
+        # The obsolete forms that a recipient must accept name no zone: it is UTC.
+        moment = moment.replace(tzinfo=UTC)
     return max(0.0, (moment - utc_now()).total_seconds())

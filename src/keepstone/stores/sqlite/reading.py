@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import apsw
 
 from keepstone.contract import ListQuery
-from keepstone.errors import InvalidRequestError
-from keepstone.filters import matches
+from keepstone.errors import InvalidRequestError, StoreCorruptError
+from keepstone.filters import Filter, asks_fields, matches
 from keepstone.stores.sqlite import encoding as enc
-from keepstone.types import Change, LedgerMessage, MemoryRecord, Page, Scope
+from keepstone.types import Change, Kind, LedgerMessage, MemoryRecord, Page, Scope, Status
 
 # Python's hook for a row: the columns in the order of the SELECT.
 Row = tuple[Any, ...]
 
 _IDS_AT_ONCE = 500
+_NEVER = enc.instant(0)
+_BLANK = MemoryRecord(
+    id="", text="", kind=Kind.EPISODE, scope=Scope(), status=Status.CURRENT, revision=0, sequence=0, metadata={},
+    created_at=_NEVER, updated_at=_NEVER,
+)  # fmt: skip
 
 MEMORY = """
 SELECT m.key, m.id, m.kind, m.status, m.revision, m.role, m.name, m.categories, m.occurred_at, m.occurred_offset,
@@ -111,17 +117,37 @@ def _places(values: Sequence[object]) -> str:
     return ",".join("?" * len(values))
 
 
-def by_key(db: apsw.Connection, key: int) -> Row | None:
-    """Return the row of a memory that is not erased."""
-    return next(iter(db.execute(MEMORY + " WHERE m.key = ?", (key,))), None)
+def satisfy(db: apsw.Connection, where: Filter, keys: Sequence[int]) -> Iterator[tuple[int, bool]]:
+    """Yield, for the memories at *keys*, whether they satisfy *where*.
+
+    Raises:
+        StoreCorruptError: one of them has lost its row or its revision.
+    """
+    answered = 0
+    for start in range(0, len(keys), _IDS_AT_ONCE):
+        some = keys[start : start + _IDS_AT_ONCE]
+        judge = _by_fields if asks_fields(where) else _by_metadata
+        for key, verdict in judge(db, where, some):
+            answered += 1
+            yield key, verdict
+    if answered < len(keys):
+        raise StoreCorruptError("A memory has lost its row or its text: `keepstone doctor` tells more.")
 
 
-def rows_by_keys(db: apsw.Connection, keys: Iterable[int]) -> Iterator[Row]:
-    """Return the rows of memories, in the order of *keys*; erased ones are left out."""
-    for key in keys:
-        row = by_key(db, key)
-        if row is not None:
-            yield row
+def _by_fields(db: apsw.Connection, where: Filter, keys: Sequence[int]) -> Iterator[tuple[int, bool]]:
+    for row in db.execute(f"{MEMORY} WHERE m.key IN ({_places(keys)})", keys):
+        yield row[0], matches(where, light_record(row))
+
+
+def _by_metadata(db: apsw.Connection, where: Filter, keys: Sequence[int]) -> Iterator[tuple[int, bool]]:
+    sql = f"""SELECT m.key, r.metadata FROM memories m
+              JOIN revisions r ON r.memory = m.key AND r.number = m.revision WHERE m.key IN ({_places(keys)})"""
+    # Many memories have the same few metadata: each is judged once.
+    verdicts: dict[str | None, bool] = {}
+    for key, text in db.execute(sql, keys):
+        if text not in verdicts:
+            verdicts[text] = matches(where, replace(_BLANK, metadata=enc.load_json(text)))
+        yield key, verdicts[text]
 
 
 def visible(db: apsw.Connection, ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:

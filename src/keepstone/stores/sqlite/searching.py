@@ -9,15 +9,14 @@ import numpy as np
 import simsimd
 
 from keepstone.contract import Candidate, CandidateQuery, Candidates, Corpus
-from keepstone.errors import EmbedderMismatchError, LimitError, StoreCorruptError
-from keepstone.filters import matches
+from keepstone.errors import EmbedderMismatchError, LimitError
 from keepstone.logic.ranking import BM25_B, BM25_K1, bm25_most, idf
 from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite.columns import Array
 from keepstone.stores.sqlite.index import IndexCache, PartitionIndex, live_text
-from keepstone.stores.sqlite.reading import by_key, holds_visible, light_record, partitions, scope_keys
+from keepstone.stores.sqlite.reading import holds_visible, partitions, satisfy, scope_keys
 from keepstone.stores.sqlite.vectors import active
-from keepstone.types import MemoryRecord, Span
+from keepstone.types import Span
 
 Allowed = Callable[[Array], Array]
 
@@ -195,26 +194,27 @@ class _Search:
         return scores, bm25_most(self._query.terms, idfs)
 
     def _best(self, scores: Array, mask: Array, allowed: Allowed | None) -> list[int]:
-        """Slots of the highest scores among *mask*, ties in the order of the partition."""
-        slots = np.flatnonzero(mask)
-        limit = self._query.limit
-        if allowed is None and len(slots) > 4 * limit:
-            # Everything equal to the last one in is kept, so that ties are cut by order and not by chance.
-            cut = np.partition(scores[slots], len(slots) - limit)[len(slots) - limit]
-            slots = slots[scores[slots] >= cut]
-        index = self._index
-        keys = index.key.rows[index.memory.rows[slots]]
-        slots = slots[np.lexsort((index.number.rows[slots], keys, -scores[slots]))]
-        if allowed is None:
-            return [int(s) for s in slots[:limit]]
+        """Slots of the highest scores among *mask* that are *allowed*, ties in the order of the partition."""
         found: list[int] = []
-        step = 2 * limit
-        for start in range(0, len(slots), step):
-            part = slots[start : start + step]
-            found.extend(int(s) for s in part[allowed(part)])
-            if len(found) >= limit:
+        for part in self._in_order(scores, np.flatnonzero(mask)):
+            found.extend((part if allowed is None else part[allowed(part)]).tolist())
+            if len(found) >= self._query.limit:
                 break
-        return found[:limit]
+        return found[: self._query.limit]
+
+    def _in_order(self, scores: Array, slots: Array) -> Iterator[Array]:
+        """Yield *slots* by falling score, in growing parts: mostly the first part is enough."""
+        index, size = self._index, 4 * self._query.limit
+        while len(slots):
+            part, slots = slots, slots[:0]
+            if len(part) > size:
+                # Everything equal to the last one in goes along, so that ties are cut by order and not by chance.
+                cut = np.partition(scores[part], len(part) - size)[len(part) - size]
+                is_in = scores[part] >= cut
+                part, slots = part[is_in], part[~is_in]
+            keys = index.key.rows[index.memory.rows[part]]
+            yield part[np.lexsort((index.number.rows[part], keys, -scores[part]))]
+            size *= 4
 
     def _filter(self) -> Allowed | None:
         where, index = self._query.where, self._index
@@ -224,22 +224,12 @@ class _Search:
 
         def allowed(slots: Array) -> Array:
             memories = index.memory.rows[slots].tolist()
-            for memory in memories:
-                if memory not in known:
-                    known[memory] = matches(where, self._record(memory))
+            unknown = {int(index.key.rows[m]): m for m in memories if m not in known}
+            if unknown:
+                known.update((unknown[key], verdict) for key, verdict in satisfy(self._db, where, list(unknown)))
             return np.fromiter((known[m] for m in memories), dtype=np.bool_, count=len(memories))
 
         return allowed
-
-    def _record(self, memory: int) -> MemoryRecord:
-        """The memory without text and sources, which no filter asks for; kept for the next filter."""
-        record = self._index.records.get(memory)
-        if record is None:
-            row = by_key(self._db, int(self._index.key.rows[memory]))
-            if row is None:
-                raise StoreCorruptError("A memory has lost its row or its text: `keepstone doctor` tells more.")
-            record = self._index.records[memory] = light_record(row)
-        return record
 
 
 def _name(db: apsw.Connection, partition: int) -> str:

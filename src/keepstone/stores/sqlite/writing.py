@@ -71,6 +71,7 @@ class Writer:
         self._at = enc.micros(batch.at) or 0
         self.places = Places(db, batch.tenant)
         self._changes: list[str] = []
+        self._written: dict[str, int] = {}
         self._batch_raw = enc.own_id(batch.id)
 
     def apply(self) -> Applied:
@@ -144,6 +145,7 @@ class Writer:
         memory = op.memory
         if all(source.message_id != op.id for source in memory.sources):
             memory = replace(memory, sources=(SourceSpan(message_id=op.id), *memory.sources))
+        self._written[op.id] = message_key
         key = self.write_memory(memory, place, copies_source=memory.text == op.content)
         return Outcome(
             kind="stored",
@@ -177,9 +179,8 @@ class Writer:
     def _join(self, op: AppendMessage, place: Place, message_key: int) -> str | None:
         if op.join_key is None:
             return None
-        sql = f"""SELECT {_MEMORY_COLUMNS} FROM memories WHERE scope = ? AND statement_key = ?
-                  ORDER BY recency DESC LIMIT 1"""
-        row = next(iter(self.db.execute(sql, (place.scope_key, op.join_key))), None)
+        sql = f"SELECT {_MEMORY_COLUMNS} FROM memories WHERE scope = ? AND statement_key = ?"
+        row = max(self.db.execute(sql, (place.scope_key, op.join_key)), key=lambda r: r[6], default=None)
         if row is None or row[3] != enc.CURRENT or (row[7] is not None and row[7] <= self._at):
             return None
         key, memory_id, revision = row[0], enc.text_id(row[1]), row[4]
@@ -261,7 +262,7 @@ class Writer:
     def write_sources(self, key: int, place: Place, sources: Sequence[SourceSpan]) -> None:
         """Link a memory to the messages that it came from, named by our ids or the callers'."""
         for source in sources:
-            message = self._message_key(source.message_id, place)
+            message = self._written.get(source.message_id) or self._message_key(source.message_id, place)
             span = source.span or Span(start=-1, end=-1)
             self.db.execute("INSERT OR IGNORE INTO sources VALUES(?,?,?,?)", (key, message, span.start, span.end))
 
