@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -84,15 +84,15 @@ async def add(
         earlier = await store.batch(scope, request.idempotency_key)
         if earlier is not None and earlier[1] != fingerprint:
             raise ConflictError("This idempotency key was used for another request.")
-    appends = _appends(request, now, new_id)
-    # What is there already needs no vector.
-    there = await store.known(appends) if earlier is None else [True] * len(appends)
-    fresh = [a for a, old in zip(appends, there, strict=True) if not old]
-    embedded = iter(await embed_units(embedder, [(a.content, a.name, a.memory.units) for a in fresh]))
-    operations = tuple(
-        a if old else replace(a, memory=replace(a.memory, units=next(embedded)))
-        for a, old in zip(appends, there, strict=True)
-    )
+    cut = [units(m.content, m.name) for m in request.messages]
+    # What is there already needs no vector; only messages with an id or a time can be told before they are written.
+    there = [earlier is not None] * len(cut)
+    if earlier is None and any(m.id is not None or m.timestamp is not None for m in request.messages):
+        there = await store.known(_appends(request, cut, now, new_id))
+    wanted = [(m.content, m.name, u) for m, u, old in zip(request.messages, cut, there, strict=True) if not old]
+    embedded = iter(await embed_units(embedder, wanted))
+    indexed = [u if old else next(embedded) for u, old in zip(cut, there, strict=True)]
+    operations = tuple(_appends(request, indexed, now, new_id))
     batch = Batch(
         id=new_id(now, bucket(scope)),
         tenant=scope.tenant,
@@ -102,7 +102,7 @@ async def add(
         scope=scope,
         idempotency_key=request.idempotency_key,
         fingerprint=fingerprint,
-        embedder=embedder.key if embedder is not None and fresh else None,
+        embedder=embedder.key if embedder is not None and wanted else None,
     )
     applied = await store.apply(batch)
     return await _result(store, batch, applied)
@@ -113,18 +113,20 @@ def revision_units(record: MemoryRecord, text: str) -> tuple[NewUnit, ...] | Non
     return None if text == record.text else units(text, record.name)
 
 
-def _appends(request: AddRequest, now: datetime, new_id: NewId) -> list[AppendMessage]:
+def _appends(
+    request: AddRequest, units_of: Sequence[tuple[NewUnit, ...]], now: datetime, new_id: NewId
+) -> list[AppendMessage]:
     scope, place = request.scope, bucket(request.scope)
     keys = replay.replay_keys(request.messages, scope)
     appends = []
-    for message, replay_key in zip(request.messages, keys, strict=True):
+    for message, replay_key, of in zip(request.messages, keys, units_of, strict=True):
         message_id = new_id(now, place)
         statement = replay.statement_key(message.content, message.role, message.name, scope)
         memory = NewMemory(
             id=new_id(now, place),
             scope=scope,
             text=message.content,
-            units=units(message.content, message.name),
+            units=of,
             metadata={**request.metadata, **message.metadata},
             language=language(message.content),
             role=message.role,

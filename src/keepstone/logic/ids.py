@@ -31,7 +31,8 @@ def uuid7(milliseconds: int, order: int, bucket: int, random: int) -> str:
     """Return a UUIDv7; *order* takes 12 bits, *bucket* 16, *random* 46, higher bits are dropped."""
     value = (milliseconds & (1 << 48) - 1) << 80 | 7 << 76 | (order & 0xFFF) << 64
     value |= 2 << 62 | (bucket & 0xFFFF) << 46 | random & (1 << 46) - 1
-    return str(uuid.UUID(int=value))
+    digits = f"{value:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def bucket_of(id: str) -> int:

@@ -21,7 +21,8 @@ def checked(vectors: Sequence[Vector], texts: int, space: EmbedderKey) -> Sequen
         if len(vector) != space.dimensions:
             message = f"a vector of {len(vector)} dimensions, not {space.dimensions}"
             raise BadReplyError(space.name, message, retryable=False)
-        # A sum is finite only if all of it is.
-        if not math.isfinite(sum(vector)):
+        # A sum is finite only if all of it is; an array adds itself up a good deal faster than `sum` does.
+        total = vector.sum() if hasattr(vector, "sum") else sum(vector)
+        if not math.isfinite(total):
             raise BadReplyError(space.name, "a vector is not finite", retryable=False)
     return vectors

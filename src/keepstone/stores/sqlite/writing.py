@@ -72,6 +72,8 @@ class Writer:
         self.places = Places(db, batch.tenant)
         self._changes: list[str] = []
         self._written: dict[str, int] = {}
+        # Rows that no operation of a batch reads are written together at its end.
+        self._late: dict[str, list[tuple[Any, ...]]] = {}
         self._batch_raw = enc.own_id(batch.id)
 
     def apply(self) -> Applied:
@@ -82,6 +84,8 @@ class Writer:
         if batch.idempotency_key is not None and (replayed := self._replayed()) is not None:
             return replayed
         outcomes = tuple(self._do(o) for o in batch.operations)
+        for sql, rows in self._late.items():
+            self.db.executemany(sql, rows)
         self.places.save()
         if batch.idempotency_key is not None:
             self._remember(outcomes)
@@ -270,15 +274,14 @@ class Writer:
         """Write the units of a revision, and their vectors where there are any."""
         for number, unit in enumerate(units):
             key = place.next_unit()
-            self.db.execute(
-                "INSERT INTO units VALUES(?,?,?,?,0,?,?,?,?)",
-                (
-                    key, memory_key, revision, number, unit.span.start, unit.span.end, unit.length,
-                    enc.pack_terms(unit.terms),
-                ),
+            row = (
+                key, memory_key, revision, number, unit.span.start, unit.span.end, unit.length,
+                enc.pack_terms(unit.terms),
             )  # fmt: skip
+            self._late.setdefault("INSERT INTO units VALUES(?,?,?,?,0,?,?,?,?)", []).append(row)
             if unit.vector is not None:
-                self.db.execute("INSERT INTO vectors VALUES(?,?)", (key, enc.pack_vector(unit.vector)))
+                packed = (key, enc.pack_vector(unit.vector))
+                self._late.setdefault("INSERT INTO vectors VALUES(?,?)", []).append(packed)
 
     def write_change(
         self,
@@ -295,14 +298,12 @@ class Writer:
         """Append one entry to the history and return its sequence."""
         id = self._new_id(self._batch.at, place.bucket)
         sequence = place.next_change()
-        self.db.execute(
-            "INSERT INTO changes VALUES(?,?,?,?,?,?,?,?,?,?,?,?)",
-            (
-                enc.key(place.partition, sequence), enc.raw_id(id), self._batch_raw, enc.ACTION_NUMBERS[action],
-                memory_key, old, new, related, self._batch.actor, reason or self._batch.reason, self._at,
-                None if inverse_of is None else enc.own_id(inverse_of),
-            ),
+        row = (
+            enc.key(place.partition, sequence), enc.raw_id(id), self._batch_raw, enc.ACTION_NUMBERS[action],
+            memory_key, old, new, related, self._batch.actor, reason or self._batch.reason, self._at,
+            None if inverse_of is None else enc.own_id(inverse_of),
         )  # fmt: skip
+        self._late.setdefault("INSERT INTO changes VALUES(?,?,?,?,?,?,?,?,?,?,?,?)", []).append(row)
         self._changes.append(id)
         return sequence
 
