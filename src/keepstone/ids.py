@@ -16,12 +16,15 @@ class IdSource:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._renew()
         self._last = 0
         self._order = 0
 
     def __call__(self, at: datetime, bucket: int) -> str:
         """Return the next id."""
+        if self._pid != os.getpid():
+            # A thread of the parent may have held the lock when this process was forked.
+            self._renew()
         milliseconds = int(at.timestamp() * 1000)
         with self._lock:
             if milliseconds > self._last:
@@ -32,3 +35,7 @@ class IdSource:
                     self._last, self._order = self._last + 1, 0
             milliseconds, order = self._last, self._order
         return uuid7(milliseconds, order, bucket, int.from_bytes(os.urandom(6), "big"))
+
+    def _renew(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.Lock()

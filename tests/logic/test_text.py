@@ -142,3 +142,12 @@ def test_words_hold_no_space_and_no_punctuation(text: str) -> None:
     for word in words(text):
         assert word
         assert not any(c.isspace() or c in ".,!?。，" for c in word)
+
+
+def test_a_flood_of_combining_marks_is_parted() -> None:
+    """NFC is quadratic in a run of marks; a message of a megabyte must not hold a process for minutes."""
+    flood = "a" + "\u0301\u0323" * 100_000
+    parted = normalise(flood)
+    assert normalise(parted) == parted
+    assert parted.replace("\u034f", "").count("\u0323") + parted.count("\u1ea1") == 100_000
+    assert normalise("e\u0301") == "\u00e9"

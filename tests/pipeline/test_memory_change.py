@@ -1,11 +1,14 @@
 """`update`, `delete`, `undo`, `erase`, `reset` and `history`: nothing is lost that was not erased."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
 from keepstone import Action, ConflictError, InvalidRequestError, Memory, NotFoundError, ScopeError, Status
+from keepstone.contract import Applied, Batch
 from keepstone.embedders.hashing import HashingEmbedder
+from keepstone.stores.inmemory import InMemoryStore
 from keepstone.testing import FakeClock
 from tests.pipeline.opening import Open, texts_of
 
@@ -140,6 +143,26 @@ def test_undo_names_what_depends_and_cascades(memory: Memory, lyon: str) -> None
     assert memory.get(lyon).status is Status.CURRENT
     memory.undo(adding)
     assert texts_of(memory, user_id="alice") == []
+
+
+def test_undo_that_races_with_an_update_loses_nothing() -> None:
+    """Between reading the history and writing the inverse, somebody else changes the memory."""
+
+    class Busy(InMemoryStore):
+        async def apply(self, batch: Batch) -> Applied:
+            if batch.reason is not None and batch.reason.startswith("undo"):
+                await asyncio.to_thread(somebody.update, record.id, text="I live in Rome")
+            return await super().apply(batch)
+
+    store = Busy()
+    somebody = Memory(store=store, embedder="hashing")
+    memory = Memory(store=store, embedder="hashing")
+    record = memory.add("I live in Lyon", user_id="alice").memories[0]
+    memory.update(record.id, text="I live in Paris")
+    with pytest.raises(ConflictError):
+        memory.undo(memory.history(record.id)[-1].id)
+    assert memory.get(record.id).text == "I live in Rome"
+    memory.close()
 
 
 def test_undo_of_a_refresh_is_nothing(memory: Memory, lyon: str) -> None:

@@ -68,7 +68,13 @@ class OpenAIEmbedder:
             async with gate:
                 return await self._request(chunk)
 
-        return [v for part in await asyncio.gather(*map(one, chunks)) for v in part]
+        requests = [asyncio.ensure_future(one(c)) for c in chunks]
+        try:
+            return [v for part in await asyncio.gather(*requests) for v in part]
+        finally:
+            # When one has failed, the others need not go on.
+            for request in requests:
+                request.cancel()
 
     async def close(self) -> None:
         """Close the connections of the running loop."""

@@ -39,10 +39,33 @@ _BACK_CHANNEL = frozenset(
 def normalise(text: str) -> str:
     """Return *text* as it is stored: NFC, NUL removed, lone surrogates replaced by U+FFFD.
 
-    NFC keeps every character that a reader sees; NUL and lone surrogates cannot be stored by every engine.
+    NFC keeps every character that a reader sees; NUL and lone surrogates cannot be stored by every engine. More than
+    30 combining marks in a row are parted by U+034F, as the Stream-Safe Text Format does (Unicode Annex 15): NFC takes
+    quadratic time over such a run.
     """
+    if text.isascii():
+        return text.replace("\x00", "")
     text = _SURROGATE.sub("\ufffd", text.replace("\x00", ""))
-    return unicodedata.normalize("NFC", text)
+    # Again after NFC, which takes a few marks apart into two.
+    return _with_joiners(unicodedata.normalize("NFC", _with_joiners(text)))
+
+
+def _with_joiners(text: str) -> str:
+    return _long_runs_of_marks().sub(lambda m: _JOINER.join(_parts(m.group(), MARKS_MAX)), text)
+
+
+MARKS_MAX = 30
+_JOINER = "\u034f"
+
+
+@lru_cache(maxsize=1)
+def _long_runs_of_marks() -> re.Pattern[str]:
+    marks = "".join(chr(c) for c in range(0x300, 0x1F000) if unicodedata.combining(chr(c)))
+    return re.compile(f"[{re.escape(marks)}]{{{MARKS_MAX + 1},}}")
+
+
+def _parts(text: str, size: int) -> list[str]:
+    return [text[i : i + size] for i in range(0, len(text), size)]
 
 
 @lru_cache(maxsize=8)

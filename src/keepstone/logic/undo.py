@@ -6,7 +6,7 @@ A memory's history is folded into its states; the inverse of a change is the ste
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keepstone.contract import Operation, Restore, Retire, Revert, Supersede
 from keepstone.errors import ConflictError
@@ -44,7 +44,23 @@ def plan(targets: Sequence[Change], histories: Mapping[str, Sequence[Change]], *
             f"{len(blocking)} later changes depend on this one; undo them first, or all with cascade=True.",
             blocking=blocking,
         )
-    return [o for _, o in sorted(operations, key=lambda e: -e[0])]
+    return _guarded([o for _, o in sorted(operations, key=lambda e: -e[0])], histories)
+
+
+def _guarded(operations: Sequence[Operation], histories: Mapping[str, Sequence[Change]]) -> list[Operation]:
+    """Let the first operation on each memory expect the revision that its history ends with.
+
+    A change made after the history was read would otherwise be undone unseen.
+    """
+    guarded: list[Operation] = []
+    seen: set[str] = set()
+    for operation in operations:
+        if isinstance(operation, Retire | Restore | Revert | Supersede) and operation.memory_id not in seen:
+            history = histories[operation.memory_id]
+            seen.add(operation.memory_id)
+            operation = replace(operation, expected_revision=_states(history)[history[-1].id].revision)
+        guarded.append(operation)
+    return guarded
 
 
 def _steps(history: Sequence[Change], wanted: Collection[str]) -> tuple[list[Change], list[Change]]:

@@ -167,7 +167,7 @@ class Writer:
         if not same:
             raise ConflictError(
                 f"Message id {op.external_id!r} is taken by another text in this scope.",
-                blocking=(str(op.external_id),),
+                blocking=(enc.text_id(raw),),
             )
         low, high = enc.bounds(place.partition)
         sql = """SELECT m.id FROM sources o JOIN memories m ON m.key = o.memory
