@@ -12,7 +12,7 @@ from pathlib import Path
 from keepstone import Hit, Memory
 
 USER = "alice"
-MIN_SCORE = 0.15
+MIN_SCORE = 0.05
 EARLIER = (
     "I am allergic to peanuts, so please check recipes for me.",
     "I moved from Lyon to Marseille in June.",
