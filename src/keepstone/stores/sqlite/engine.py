@@ -153,7 +153,8 @@ class Engine:
 
     def _forget(self) -> None:
         """Start anew without touching what a parent process opened."""
-        _inherited.append((self._opened, self._local))
+        if self._opened:
+            _inherited.append((self._opened, self._local))
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._queue: queue.SimpleQueue[tuple[Work[Any], Future[Any]] | None] = queue.SimpleQueue()
