@@ -5,7 +5,8 @@ PYTEST_ARGS ?=
 
 BIN := $(VENV)/bin
 SHARED := ../shared
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# Through the environment the pins also hold for what builds the package.
+PIP_INSTALL := PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
 
