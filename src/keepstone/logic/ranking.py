@@ -1,9 +1,8 @@
 """Ranking: raw signals of candidates and their corpora -> an order, and a score from 0 to 1.
 
-The order fuses how far each signal stands out from the crowd (z-scores, half and half: .65 recall in the first
-ten hits on LoCoMo turns, where reciprocal rank fusion with k = 60 reaches .63). The score is a separate, absolute
-map, so that a threshold means the same in every query. Pure: every engine that finds the same candidates ranks
-them alike.
+The order fuses how far each signal stands out from the crowd (z-scores, half and half): fusing ranks alone would throw
+most of the cosine away. The score is a separate, absolute map, so that a threshold means the same in every query.
+Pure: every engine that finds the same candidates ranks them alike.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Text at the door and in the index: normal form, tokens, language, and how much a text says.
 
 Tokens are the same for every store, so that every engine ranks alike: lower-case words with a light stem and
-without stop words, and for scripts without spaces single characters and pairs (unigrams with bigrams found
-.98 of hand-made Chinese queries at the first place, where the tokenizers of databases found 0 to .28).
+without stop words, and for scripts without spaces single characters and pairs, which need no dictionary and find a
+word inside of a sentence, as the tokenizers of databases mostly do not.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import apsw
 
 from keepstone.logic.ids import bucket
 from keepstone.stores.sqlite import encoding as enc
-from keepstone.stores.sqlite.reading import partitions, scope_keys, scope_of
+from keepstone.stores.sqlite.reading import partitions, scope_keys
 from keepstone.types import Scope
 
 
@@ -114,11 +114,6 @@ class Places:
             )
         for key, place in self._places.items():
             self._db.execute("UPDATE scopes SET messages = ? WHERE key = ?", (place.positions, key))
-
-    def scope(self, scope_key: int) -> Scope:
-        """Return the exact scope at a key."""
-        sql = "SELECT user_id, agent_id, app_id, run_id FROM scopes WHERE key = ?"
-        return scope_of(self._tenant, next(iter(self._db.execute(sql, (scope_key,)))))
 
     def _partition(self, scope: Scope) -> _Counters:
         kind, owner = scope.owner or ("", "")

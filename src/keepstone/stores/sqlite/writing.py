@@ -110,7 +110,7 @@ class Writer:
     def _replayed(self) -> Applied | None:
         place = self.places.of(self._batch.scope or Scope(tenant=self._batch.tenant))
         sql = "SELECT batch, fingerprint, outcomes FROM batches WHERE scope = ? AND idempotency_key = ?"
-        found = next(iter(self.db.execute(sql, (place.scope_key, self._batch.idempotency_key))), None)
+        found = self.one(sql, (place.scope_key, self._batch.idempotency_key))
         if found is None:
             return None
         if found[1] != (self._batch.fingerprint or b""):
@@ -310,12 +310,13 @@ class Writer:
     def _revise(self, op: Revise) -> Outcome:
         row, place = self._visible(op.memory_id, op.expected_revision)
         key, revision = row[0], row[4]
-        number = self._latest_revision(key) + 1
+        latest = self.one("SELECT max(number) FROM revisions WHERE memory = ?", (key,))
+        number = 1 + (latest[0] if latest is not None else 0)
         unit_revision = row[5] if op.units is None else number
-        old_text = next(
-            iter(self.db.execute("SELECT text FROM revisions WHERE memory = ? AND number = ?", (key, revision)))
-        )[0]
-        text = old_text if op.units is None else op.text
+        text: str | None = op.text
+        if op.units is None:
+            kept = self.one("SELECT text FROM revisions WHERE memory = ? AND number = ?", (key, revision))
+            text = None if kept is None else kept[0]
         self.db.execute(
             "INSERT INTO revisions VALUES(?,?,?,?,?,?,?,?,?)",
             (
@@ -333,7 +334,7 @@ class Writer:
         row, place = self._visible(op.memory_id, op.expected_revision)
         key = row[0]
         sql = "SELECT 1 FROM revisions WHERE memory = ? AND number = ?"
-        if next(iter(self.db.execute(sql, (key, op.revision))), None) is None:
+        if self.one(sql, (key, op.revision)) is None:
             raise NotFoundError(f"Memory {op.memory_id} has no revision {op.revision}.")
         change = self.write_change(place, Action.UPDATE, key, row[4], op.revision, inverse_of=op.inverse_of)
         self._set_revision(key, op.revision, change)
@@ -433,8 +434,8 @@ class Writer:
 
     def memory_key(self, id: str) -> int | None:
         """Return the key of a memory of the batch's tenant, None if it has no such memory."""
-        rows = self.db.execute("SELECT key, scope FROM memories WHERE id = ?", (enc.raw_id(id),))
-        return next((key for key, scope in rows if self.places.is_ours(scope)), None)
+        row = self._ours("memories", "key", id)
+        return None if row is None else row[1]
 
     def memory_row(self, id: str) -> tuple[Any, ...]:
         """Return the row of a memory of the batch's tenant, in any status.
@@ -442,12 +443,10 @@ class Writer:
         Raises:
             NotFoundError: there is none.
         """
-        sql = f"SELECT {_MEMORY_COLUMNS} FROM memories WHERE id = ?"
-        for row in self.db.execute(sql, (enc.raw_id(id),)):
-            if self.places.is_ours(row[2]):
-                found: tuple[Any, ...] = row
-                return found
-        raise NotFoundError(f"No memory {id}.")
+        row = self._ours("memories", _MEMORY_COLUMNS, id)
+        if row is None:
+            raise NotFoundError(f"No memory {id}.")
+        return row[1:]
 
     def _visible(self, id: str, expected_revision: int | None) -> tuple[tuple[Any, ...], Place]:
         row = self.memory_row(id)
@@ -462,9 +461,6 @@ class Writer:
                 f"Memory {id} is at revision {row[4]} by now, not {expected_revision}: read it again.", blocking=(id,)
             )
 
-    def _latest_revision(self, key: int) -> int:
-        return int(next(iter(self.db.execute("SELECT max(number) FROM revisions WHERE memory = ?", (key,))))[0])
-
     def _message_key(self, id: str, place: Place) -> int:
         found = self.message_key(id)
         if found is None:
@@ -477,8 +473,13 @@ class Writer:
 
     def message_key(self, id: str) -> int | None:
         """Return the key of a message of the batch's tenant by our id."""
-        rows = self.db.execute("SELECT key, scope FROM messages WHERE id = ?", (enc.raw_id(id),))
-        return next((key for key, scope in rows if self.places.is_ours(scope)), None)
+        row = self._ours("messages", "key", id)
+        return None if row is None else row[1]
+
+    def _ours(self, table: str, columns: str, id: str) -> tuple[Any, ...] | None:
+        """The scope and *columns* of the row with this id; another tenant may have loaded the same id."""
+        rows = self.db.execute(f"SELECT scope, {columns} FROM {table} WHERE id = ?", (enc.raw_id(id),))
+        return next((row for row in rows if self.places.is_ours(row[0])), None)
 
 
 def find_known(db: apsw.Connection, op: AppendMessage, scope_key: int) -> tuple[int, bytes, str | None, bool] | None:
