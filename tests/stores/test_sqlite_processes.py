@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import apsw
 import pytest
 
 from keepstone import AddResult, AsyncMemory, InvalidRequestError, KeepstoneError, Memory, StoreClosedError
 from keepstone.embedders.hashing import HashingEmbedder
-from keepstone.stores.sqlite import Finding, SqliteStore
+from keepstone.stores.sqlite import Finding, SqliteStore, schema
 from tests.stores import children
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,6 +99,26 @@ def test_8_processes_then_all_see_all(path: Path) -> None:
     for reader in readers:
         stop(reader)
     sound(path)
+
+
+def test_a_store_that_another_process_makes_meanwhile_is_no_foreign_one(path: Path) -> None:
+    db, other = apsw.Connection(str(path)), apsw.Connection(str(path))
+    assert db.pragma("journal_mode", "wal") == "wal"
+    statements: list[str] = []
+
+    def made_meanwhile(_: apsw.Cursor, statement: str, __: object) -> bool:
+        statements.append(statement)
+        if "sqlite_master" in statement:
+            schema.prepare(other, "other")
+        return True
+
+    db.exec_trace = made_meanwhile
+    assert schema.found_version(db, "this") == 0
+    assert any("sqlite_master" in s for s in statements)
+    db.exec_trace = None
+    assert schema.found_version(db, "this") == schema.VERSION
+    db.close()
+    other.close()
 
 
 def ask(child: subprocess.Popen[str], line: str) -> list[int]:

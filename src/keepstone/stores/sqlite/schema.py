@@ -173,9 +173,11 @@ def found_version(db: apsw.Connection, name: str) -> int:
         StoreVersionError: the file is of a newer Keepstone.
         StoreCorruptError: the file is an SQLite database of something else.
     """
-    application = _pragma(db, "application_id")
-    version = _pragma(db, "user_version")
-    if application not in (0, APPLICATION_ID) or (application == 0 and _table_count(db)):
+    # One snapshot: another process may make the store between two looks, and half of it would seem foreign.
+    with db:
+        application, version = _pragma(db, "application_id"), _pragma(db, "user_version")
+        tables = _table_count(db)
+    if application not in (0, APPLICATION_ID) or (application == 0 and tables):
         raise StoreCorruptError(f"{name} is an SQLite file, but not a Keepstone store.")
     if version > VERSION:
         raise StoreVersionError(
