@@ -50,8 +50,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "ids": (*VALUES, "logic"),
     "config": PORTS,
     "providers": (*PORTS, "config"),
-    "memory": (*CORE, *SETTINGS),
-    "blocking": (*CORE, *SETTINGS, "memory"),
+    "changing": (*CORE, *SETTINGS),
+    "memory": (*CORE, *SETTINGS, "changing"),
+    "blocking": (*CORE, *SETTINGS, "changing", "memory"),
     PACKAGE: (*PORTS, *SETTINGS, "memory", "blocking"),
     # The laws compare rankings, which are logic; the fakes are the reference store and the hashing embedder.
     "testing": (*PORTS, "logic", "ids", "stores.inmemory", "embedders.hashing"),

@@ -15,10 +15,11 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from keepstone import config
+from keepstone.changing import UNCHANGED
 from keepstone.contract import Clock, NewId
 from keepstone.errors import InvalidRequestError
 from keepstone.limits import DEFAULT_LIMITS, Limits
-from keepstone.memory import UNCHANGED, AsyncMemory, Messages, Progress, Where
+from keepstone.memory import AsyncMemory, Messages, Progress, Where
 from keepstone.protocols import ChatModel, Embedder, Store
 from keepstone.types import AddResult, Change, ErasureReceipt, Hit, Kind, MemoryRecord, Page, Stats
 

@@ -1,0 +1,290 @@
+"""The verbs that change memories, take changes back, and remove: the base of `AsyncMemory`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from keepstone import config, door, ingest, providers
+from keepstone.contract import (
+    Applied,
+    Batch,
+    Clock,
+    NewId,
+    Operation,
+    Retire,
+    RetireScope,
+    Revise,
+)
+from keepstone.errors import ConfigError, InvalidRequestError, NotFoundError, ScopeError
+from keepstone.ids import IdSource
+from keepstone.limits import DEFAULT_LIMITS, Limits
+from keepstone.logic import undo as undoing
+from keepstone.logic.ids import bucket
+from keepstone.logic.replay import statement_key
+from keepstone.logic.text import language
+from keepstone.protocols import ChatModel, Embedder, Store
+from keepstone.types import (
+    Change,
+    ErasureReceipt,
+    MemoryRecord,
+    Scope,
+)
+from keepstone.vectorspace import VectorSpace
+
+UNCHANGED: Any = "unchanged"
+
+
+class Changing:
+    """What a memory is made of, and the verbs that change what is there or look at the changes."""
+
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        *,
+        store: Store | None = None,
+        embedder: Embedder | str | None = None,
+        chat_model: ChatModel | str | None = None,
+        tenant: str = "",
+        actor: str = "api",
+        clock: Clock = config.utc_now,
+        new_id: NewId | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        if path is not None and store is not None:
+            raise ConfigError("Give a path or a store, not both.")
+        self._limits = limits
+        self._tenant = tenant if tenant == "" else door.opaque(tenant, "tenant", limits)
+        self._actor = door.opaque(actor, "actor", limits)
+        self._clock = clock
+        self._new_id = new_id or IdSource()
+        self._store = store if store is not None else providers.store(path, self._new_id)
+        self._chat_model = providers.chat_model(chat_model)
+        self._space = VectorSpace(self._store, providers.embedder(embedder), self._tenant)
+
+    @property
+    def store(self) -> Store:
+        """The store that everything is kept in."""
+        return self._store
+
+    @property
+    def embedder(self) -> Embedder | None:
+        """What turns texts into vectors; None for words alone."""
+        return self._space.embedder
+
+    async def update(
+        self,
+        id: str,
+        *,
+        text: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        expires_at: datetime | str | None = UNCHANGED,
+        reason: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        app_id: str | None = None,
+        run_id: str | None = None,
+    ) -> MemoryRecord:
+        """Give a memory a new text, new metadata (as a whole) or another expiry, and return it.
+
+        The old revision stays in the history. What is not given stays as it is; `expires_at=None` removes one.
+
+        Raises:
+            NotFoundError: as `get`.
+            ConflictError: someone else changed it meanwhile.
+            InvalidRequestError: bad input, or nothing to change.
+            ProviderError: the embedder failed; nothing is changed.
+        """
+        if text is None and metadata is None and expires_at is UNCHANGED:
+            raise InvalidRequestError("Nothing to change: give text, metadata or expires_at.")
+        scope = self._optional_scope(user_id, agent_id, app_id, run_id)
+        new_text = None if text is None else door.text(text, "text", self._limits)
+        new_metadata = None if metadata is None else door.metadata(metadata, self._limits)
+        expiry = None if expires_at is UNCHANGED else door.moment(expires_at, "expires_at")
+        record = await self._record(id, scope)
+        said = record.text if new_text is None else new_text
+        units = ingest.revision_units(record, said)
+        embedder = await self._space.agreed() if units is not None else None
+        if units is not None:
+            units = (await ingest.embed_units(embedder, [(said, record.name, units)]))[0]
+        change = Revise(
+            memory_id=id,
+            text=said,
+            units=units,
+            metadata=record.metadata if new_metadata is None else new_metadata,
+            expires_at=record.expires_at if expires_at is UNCHANGED else expiry,
+            language=language(said),
+            statement_key=statement_key(said, record.role, record.name, record.scope),
+            expected_revision=record.revision,
+        )
+        await self._apply(record.scope, [change], reason, embedder)
+        return await self._record(id, scope)
+
+    async def delete(
+        self,
+        id: str,
+        *,
+        reason: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        app_id: str | None = None,
+        run_id: str | None = None,
+    ) -> Change:
+        """Take a memory back: no verb but `history` shows it again. Returns the change, which `undo` takes.
+
+        Raises:
+            NotFoundError: as `get`.
+        """
+        record = await self._record(id, self._optional_scope(user_id, agent_id, app_id, run_id))
+        applied = await self._apply(record.scope, [Retire(memory_id=id)], reason)
+        return (await self._store.changes(applied.changes[0], record.scope))[0]
+
+    async def delete_all(
+        self,
+        *,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        app_id: str | None = None,
+        run_id: str | None = None,
+        reason: str | None = None,
+    ) -> int:
+        """Take back every memory of a scope, in one batch, and return how many.
+
+        Raises:
+            ScopeError: no scope is given; `reset` empties a store.
+        """
+        scope = self._scope(user_id, agent_id, app_id, run_id)
+        applied = await self._apply(scope, [RetireScope(scope=scope)], reason)
+        return sum(o.retired for o in applied.outcomes)
+
+    async def history(
+        self,
+        id: str,
+        *,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        app_id: str | None = None,
+        run_id: str | None = None,
+    ) -> list[Change]:
+        """Return every change of a memory, oldest first, deleted ones included.
+
+        Raises:
+            NotFoundError: the scope never had such a memory.
+        """
+        scope = self._optional_scope(user_id, agent_id, app_id, run_id)
+        found = await self._store.history(self._id(id), scope)
+        if not found:
+            raise NotFoundError(f"No memory {id} in this scope.")
+        return found
+
+    async def undo(
+        self,
+        id: str,
+        *,
+        cascade: bool = False,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        app_id: str | None = None,
+        run_id: str | None = None,
+    ) -> list[Change]:
+        """Take one change, or a whole batch, back by its id, and return the changes that did it.
+
+        Undoing an undo works. With *cascade*, later changes that depend on it are undone too.
+
+        Raises:
+            NotFoundError: there is no such change or batch in the scope.
+            ConflictError: it was undone already, was an erase, or later changes depend on it (`blocking`).
+        """
+        scope = self._optional_scope(user_id, agent_id, app_id, run_id)
+        targets = await self._store.changes(self._id(id), scope)
+        if not targets:
+            raise NotFoundError(f"No change or batch {id} in this scope.")
+        memory_ids = dict.fromkeys(c.memory_id for c in targets)
+        histories = {m: await self._store.history(m, scope) for m in memory_ids}
+        operations = undoing.plan(targets, histories, cascade=cascade)
+        if not operations:
+            return []
+        applied = await self._apply(scope, operations, f"undo of {id}")
+        return await self._store.changes(applied.batch_id, scope)
+
+    async def erase(
+        self,
+        ids: str | Sequence[str] | None = None,
+        *,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        app_id: str | None = None,
+        run_id: str | None = None,
+        reason: str | None = None,
+    ) -> ErasureReceipt:
+        """Remove every copy of memories or messages by id, or of everything in a scope; it cannot be undone.
+
+        A memory goes with the last message that it came from, and a message with the memory made from it. The
+        receipt says what was removed and that a scan of the files' bytes finds nothing of it.
+
+        Raises:
+            NotFoundError: an id is not in the scope; nothing is erased.
+            ScopeError: neither ids nor a scope are given.
+        """
+        wanted = None
+        if ids is None:
+            scope = self._scope(user_id, agent_id, app_id, run_id)
+        else:
+            scope = self._optional_scope(user_id, agent_id, app_id, run_id)
+            wanted = door.ids(ids, self._limits)
+        return await self._store.erase(scope, wanted, self._batch(scope, [], reason))
+
+    async def reset(self, *, confirm: bool = False) -> None:
+        """Empty the store of this tenant: memories, messages, history, everything.
+
+        Raises:
+            ScopeError: without `confirm=True`.
+        """
+        if confirm is not True:
+            raise ScopeError("reset() empties the whole store; say reset(confirm=True) if you mean it.")
+        await self._store.reset(self._tenant)
+        self._space.forget()
+
+    async def _apply(
+        self,
+        scope: Scope,
+        operations: Sequence[Operation],
+        reason: str | None,
+        embedder: Embedder | None = None,
+    ) -> Applied:
+        return await self._store.apply(self._batch(scope, operations, reason, embedder))
+
+    def _batch(
+        self,
+        scope: Scope,
+        operations: Sequence[Operation],
+        reason: str | None,
+        embedder: Embedder | None = None,
+    ) -> Batch:
+        now = self._clock()
+        return Batch(
+            id=self._new_id(now, bucket(scope)),
+            tenant=self._tenant,
+            at=now,
+            actor=self._actor,
+            operations=tuple(operations),
+            reason=None if reason is None else door.text(reason, "reason", self._limits),
+            embedder=embedder.key if embedder is not None else None,
+        )
+
+    async def _record(self, id: str, scope: Scope) -> MemoryRecord:
+        found = await self._store.get([self._id(id)], scope)
+        if not found:
+            raise NotFoundError(f"No memory {id} in this scope.")
+        return found[0]
+
+    def _id(self, id: str) -> str:
+        return door.opaque(id, "id", self._limits)
+
+    def _scope(self, *ids: str | None, everything: bool = False) -> Scope:
+        return door.named_scope(self._tenant, ids, self._limits, everything=everything)
+
+    def _optional_scope(self, *ids: str | None) -> Scope:
+        return door.scope(self._tenant, ids, self._limits)
