@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks import packs
 from benchmarks.embedding_cache import CachedEmbedder
 from keepstone import Hit, Memory
-from keepstone.embedders.local import LocalEmbedder
+from keepstone.embedders.local import LocalEmbedder, LocalModel
 from keepstone.limits import DEFAULT_LIMITS
 from keepstone.logic.text import spoken
 from keepstone.protocols import Embedder
@@ -31,9 +31,9 @@ Answer = dict[str, Any]
 
 
 @cache
-def embedder() -> CachedEmbedder:
-    """Return the embedder that all records share."""
-    return CachedEmbedder(LocalEmbedder())
+def embedder() -> LocalEmbedder:
+    """Return the embedder that all records share; what is kept on disk is what the model gives."""
+    return LocalEmbedder(model=CachedEmbedder(LocalModel()))
 
 
 class Clock:

@@ -36,13 +36,14 @@ class EmbedderKey:
 class NewUnit:
     """A passage to be indexed: its span in the text, its terms with counts, its vector if there is one.
 
-    `length` is in tokens; `vector` has unit length.
+    `length` is in tokens; `vector` has unit length; `traits` are bits of `logic.traits`.
     """
 
     span: Span
     terms: Mapping[int, int]
     length: int
     vector: Vector | None = None
+    traits: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,7 +287,8 @@ class Applied:
 class CandidateQuery:
     """What to look for: a query vector of unit length, query terms with counts, and who may be seen.
 
-    `at` decides what has expired. `limit` bounds each signal's list, over all partitions.
+    `at` decides what has expired. `limit` bounds each signal's list, over all partitions. With `alike`, pairs of
+    candidates whose cosine with each other is at least that are reported.
     """
 
     scope: Scope
@@ -300,6 +302,7 @@ class CandidateQuery:
     include_superseded: bool = True
     embedder: EmbedderKey | None = None
     partitions_max: int = 1_000
+    alike: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,6 +312,11 @@ class Candidate:
     `unit` counts the units of the revision from 0; `length` is in tokens.
 
     `recency` is the sequence of the change that last added, revised or refreshed the memory: higher was said later.
+    `speaker` is the name of who said it, else the role. `session` is the sequence of the first memory of its
+    stretch of conversation, -1 for what was not said; what follows is 0 without one. `window` is the BM25 of the
+    passage and the WINDOW passages on both sides of it, `session_bm25` that of the whole stretch. `around` are the
+    best centred cosines of the turn before the last, the last and the next one, as differences from the mean of
+    turns (`Conversation`); constants are in `logic.conversation`.
     """
 
     memory_id: str
@@ -322,6 +330,38 @@ class Candidate:
     bm25: float
     status: Status
     kind: Kind
+    traits: int = 0
+    role: str | None = None
+    speaker: str = ""
+    at: datetime | None = None
+    session: int = -1
+    window: float = 0.0
+    session_bm25: float = 0.0
+    around: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """How what was said in one partition hangs together, seen from one query; over the units that the scope sees.
+
+    `speakers` gives each speaker's mean cosine; a centred cosine is the difference from it, and
+    `cosine_deviation` is that of the centred ones. `cosine_lags` are the correlations of the best centred cosine of a
+    turn with those one and two turns before it in the same session, `bm25_lag` the same of BM25, one turn before:
+    near 0 where neighbours have nothing to do with each other. `words` is the mean length of a unit in words,
+    `log_words` the mean of log(1 + words), words counted up to WORDS_COUNTED. Means and deviations of `window` and
+    `session_bm25` are over units.
+    """
+
+    speakers: Mapping[str, float]
+    cosine_deviation: float
+    cosine_lags: tuple[float, float]
+    bm25_lag: float
+    window_mean: float
+    window_deviation: float
+    session_mean: float
+    session_deviation: float
+    words: float
+    log_words: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,7 +371,8 @@ class Corpus:
     `units`, means and deviations (of the population) are over the units of visible memories that the scope sees,
     before expiry, kinds and filter narrow them, so that a candidate can be told from the crowd; BM25's own counts
     (documents, lengths, document frequencies) are over all visible units of the partition. `bm25_most` is what no
-    text can pass for the query. Means of cosines are over the units that have a vector, 0 if none has.
+    text can pass for the query, `bm25_top` the best of the units that the scope sees, `newest` the highest recency
+    among them. Means of cosines are over the units that have a vector, 0 if none has.
     """
 
     units: int
@@ -340,14 +381,21 @@ class Corpus:
     bm25_mean: float
     bm25_deviation: float
     bm25_most: float
+    bm25_top: float = 0.0
+    newest: int = 0
+    conversation: Conversation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
-    """Candidate units of all partitions searched, and each partition's statistics, read in one snapshot."""
+    """Candidate units of all partitions searched, and each partition's statistics, read in one snapshot.
+
+    `alike` holds places in `items` and the cosine of two candidates with each other, each pair once.
+    """
 
     items: tuple[Candidate, ...]
     corpora: Mapping[str, Corpus]
+    alike: tuple[tuple[int, int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

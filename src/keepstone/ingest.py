@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from keepstone.logic import replay
 from keepstone.logic.ids import bucket
 from keepstone.logic.passages import passages
 from keepstone.logic.text import language, spoken, term_counts
+from keepstone.logic.traits import traits
 from keepstone.logic.vectors import checked
 from keepstone.protocols import Embedder, Store
 from keepstone.types import AddResult, Duplicate, MemoryRecord, Message, Metadata, Scope, Status
@@ -34,8 +35,9 @@ def units(text: str, name: str | None) -> tuple[NewUnit, ...]:
     """Return the units of a memory's text, without vectors; the speaker's name counts in each of them."""
     made = []
     for span in passages(text):
-        terms, length = term_counts(spoken(name, text[span.start : span.end]))
-        made.append(NewUnit(span=span, terms=terms, length=length))
+        passage = text[span.start : span.end]
+        terms, length = term_counts(spoken(name, passage))
+        made.append(NewUnit(span=span, terms=terms, length=length, traits=traits(passage)))
     return tuple(made)
 
 
@@ -51,10 +53,7 @@ async def embed_units(
         return [u for _, _, u in wanted]
     texts = [spoken(name, text[u.span.start : u.span.end]) for text, name, of in wanted for u in of]
     vectors = iter(await embed(embedder, texts))
-    return [
-        tuple(NewUnit(span=u.span, terms=u.terms, length=u.length, vector=next(vectors)) for u in of)
-        for _, _, of in wanted
-    ]
+    return [tuple(replace(u, vector=next(vectors)) for u in of) for _, _, of in wanted]
 
 
 async def embed(embedder: Embedder, texts: Sequence[str]) -> Sequence[Sequence[float]]:

@@ -45,7 +45,10 @@ class Store(Protocol):
         ...
 
     async def candidates(self, query: CandidateQuery) -> Candidates:
-        """Return the best units by cosine and by BM25, united, each with all raw signals, in one snapshot."""
+        """Return the best units by cosine, by BM25 and by the BM25 around them, united, with all raw signals.
+
+        In one snapshot. Without a query vector, only units that hold a term of the query.
+        """
         ...
 
     async def get(self, ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:

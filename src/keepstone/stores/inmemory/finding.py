@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from operator import mul
 from statistics import fmean, pstdev
 
@@ -12,8 +13,10 @@ from keepstone.contract import Candidate, CandidateQuery, Candidates, Corpus, Li
 from keepstone.errors import EmbedderMismatchError, LimitError
 from keepstone.logic.ids import partition
 from keepstone.logic.ranking import BM25_B, BM25_K1, bm25_most, idf
+from keepstone.logic.succession import leading
 from keepstone.stores.inmemory.reading import is_wanted
 from keepstone.stores.inmemory.state import State, StoredMemory, Tenant, Unit
+from keepstone.stores.inmemory.surroundings import Said, is_said, surround
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,10 @@ def candidates(state: State, query: CandidateQuery) -> Candidates:
         wanted += [c for c in scored if is_wanted(seen[c.memory_id], _as_list(query))]
     dense = _best(wanted, query.limit, lambda c: c.cosine)
     words = _best(wanted, query.limit, lambda c: c.bm25 if c.bm25 > 0 else None)
-    united = {(c.memory_id, c.unit): c for c in (*dense, *words)}
-    return Candidates(items=tuple(united.values()), corpora=corpora)
+    # Without a vector, what holds none of the words is nothing to find.
+    windows = [] if query.vector is None else _best(wanted, query.limit, lambda c: c.window if c.window > 0 else None)
+    items = tuple({(c.memory_id, c.unit): c for c in (*dense, *words, *windows)}.values())
+    return Candidates(items=items, corpora=corpora, alike=_alike(state, tenant, items, query.alike))
 
 
 def _partition(
@@ -74,6 +79,7 @@ def _partition(
     words = Words.of([u for m in everyones for u in _units(m)], query.terms)
     vector = None if query.vector is None else _floats(query.vector)
     scored: list[Candidate] = []
+    terms: dict[tuple[str, int], Mapping[int, int]] = {}
     for memory in everyones:
         if memory.record.id not in seen:
             continue
@@ -94,8 +100,20 @@ def _partition(
                     bm25=words.score(unit, query.terms),
                     status=memory.record.status,
                     kind=memory.record.kind,
+                    traits=unit.traits,
+                    role=memory.record.role,
+                    speaker=memory.record.name or memory.record.role or "",
+                    at=memory.record.occurred_at or memory.record.created_at,
                 )
             )
+            terms[memory.record.id, unit.number] = unit.terms
+    said = [
+        Said(c, terms[c.memory_id, c.unit], seen[c.memory_id].record.scope.ids, c.at or query.at)
+        for c in scored
+        if is_said(c)
+    ]
+    placed, conversation = surround(said, query.terms)
+    scored = [*placed, *(c for c in scored if not is_said(c))]
     cosines = [c.cosine for c in scored if c.cosine is not None]
     weights = [c.bm25 for c in scored]
     return scored, Corpus(
@@ -105,7 +123,29 @@ def _partition(
         bm25_mean=fmean(weights) if weights else 0.0,
         bm25_deviation=pstdev(weights) if weights else 0.0,
         bm25_most=bm25_most(query.terms, words.idfs),
+        bm25_top=max(weights, default=0.0),
+        newest=max((c.recency for c in scored), default=0),
+        conversation=conversation,
     )
+
+
+def _alike(
+    state: State, tenant: Tenant, items: Sequence[Candidate], least: float | None
+) -> tuple[tuple[int, int, float], ...]:
+    """Return the pairs among the leading candidates whose cosine with each other is at least *least*."""
+    if least is None or state.embedder is None:
+        return ()
+    vectors = {
+        place: tenant.vectors[_key(tenant, items[place]), state.embedder]
+        for place in leading([(c.cosine, c.bm25) for c in items])
+    }
+    pairs = ((a, b, sum(map(mul, vectors[a], vectors[b]))) for a, b in combinations(vectors, 2))
+    return tuple((a, b, cosine) for a, b, cosine in pairs if cosine >= least)
+
+
+def _key(tenant: Tenant, candidate: Candidate) -> int:
+    units = _units(tenant.memories[candidate.memory_id])
+    return next(u.key for u in units if u.number == candidate.unit)
 
 
 def _units(memory: StoredMemory) -> tuple[Unit, ...]:

@@ -37,6 +37,7 @@ class Unit:
     span: Span
     terms: Mapping[int, int]
     length: int
+    traits: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,7 +84,15 @@ class Transaction:
         for number, unit in enumerate(units):
             self.state.last_unit += 1
             key = self.state.last_unit
-            made.append(Unit(key=key, number=number, span=unit.span, terms=dict(unit.terms), length=unit.length))
+            row = Unit(
+                key=key,
+                number=number,
+                span=unit.span,
+                terms=dict(unit.terms),
+                length=unit.length,
+                traits=unit.traits,
+            )
+            made.append(row)
             if unit.vector is not None:
                 space = self.batch.embedder
                 if space is None or len(unit.vector) != space.dimensions:

@@ -43,6 +43,22 @@ class Column:
         self._count = needed
 
 
+class Names:
+    """Texts that stand in a column by number; numbers count from 0 in the order of coming."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str | None, int] = {}
+        self.texts: list[str | None] = []
+
+    def number(self, text: str | None) -> int:
+        """Return the number of *text*, a new one if it is new."""
+        known = self._numbers.get(text)
+        if known is None:
+            known = self._numbers[text] = len(self.texts)
+            self.texts.append(text)
+        return known
+
+
 class Postings:
     """Which unit holds which term how often.
 

@@ -15,11 +15,14 @@ import apsw
 import numpy as np
 
 from keepstone.stores.sqlite import encoding as enc
-from keepstone.stores.sqlite.columns import Array, Column, Postings
+from keepstone.stores.sqlite.columns import Array, Column, Names, Postings
 
-_MEMORIES = "SELECT key, id, scope, kind, status, unit_revision, expires_at, recency FROM memories"
+_MEMORIES = """
+SELECT key, id, scope, kind, status, unit_revision, expires_at, recency, role, name, coalesce(occurred_at, created_at)
+FROM memories
+"""
 _UNITS = """
-SELECT u.key, u.memory, u.revision, u.number, u.first, u.last, u.length, u.terms, v.vector
+SELECT u.key, u.memory, u.revision, u.number, u.first, u.last, u.length, u.traits, u.terms, v.vector
 FROM units u LEFT JOIN vectors v ON v.key = u.key
 """
 NEVER = np.iinfo(np.int64).max
@@ -39,10 +42,14 @@ class PartitionIndex:
         self.version, self.epoch = _stamp(db, partition)
         self.slot_of: dict[int, int] = {}
         self._verdicts: OrderedDict[str, dict[int, bool]] = OrderedDict()
+        self._order: tuple[tuple[int, int], Array] | None = None
         self.key, self.id = Column(np.int64), Column("V16")
         self.scope, self.kind, self.status = Column(np.int64), Column(np.uint8), Column(np.uint8)
         self.unit_revision, self.expires, self.recency = Column(np.int64), Column(np.int64), Column(np.int64)
-        self.memory, self.number = Column(np.int32), Column(np.int32)
+        self.role, self.speaker, self.at = Column(np.int32), Column(np.int32), Column(np.int64)
+        # Roles and names by number: a partition has few of either.
+        self.roles, self.speakers = Names(), Names()
+        self.memory, self.number, self.traits = Column(np.int32), Column(np.int32), Column(np.uint8)
         self.first, self.last, self.length = Column(np.int32), Column(np.int32), Column(np.int32)
         self.live, self.embedded = Column(np.bool_), Column(np.bool_)
         self.vectors = Column(np.float16, dimensions)
@@ -58,7 +65,8 @@ class PartitionIndex:
         columns = [v for v in vars(self).values() if isinstance(v, Column)]
         size = sum(c.nbytes for c in columns) + self.postings.nbytes
         verdicts = sum(map(len, self._verdicts.values()))
-        return size + 100 * (len(self.slot_of) + verdicts)
+        order = 0 if self._order is None else self._order[1].nbytes
+        return size + order + 100 * (len(self.slot_of) + verdicts)
 
     def verdicts(self, where: str) -> dict[int, bool]:
         """Return what is known of which memories satisfy a filter; the last few filters are remembered."""
@@ -67,6 +75,15 @@ class PartitionIndex:
         if len(self._verdicts) > _FILTERS_KEPT:
             self._verdicts.popitem(last=False)
         return known
+
+    def in_order(self) -> Array:
+        """Return all unit slots by scope, memory and place in it: the order of conversations."""
+        state = (self.version, len(self.live.rows))
+        if self._order is None or self._order[0] != state:
+            memories = self.memory.rows
+            keys = (self.number.rows, self.key.rows[memories], self.scope.rows[memories])
+            self._order = (state, np.lexsort(keys))
+        return self._order[1]
 
     def catch_up(self, db: apsw.Connection) -> bool:
         """Bring the index to the version of the snapshot; False if building it anew is better."""
@@ -120,6 +137,9 @@ class PartitionIndex:
         self.unit_revision.extend([r[5] for r in rows])
         self.expires.extend([NEVER if r[6] is None else r[6] for r in rows])
         self.recency.extend([r[7] for r in rows])
+        self.role.extend([self.roles.number(r[8]) for r in rows])
+        self.speaker.extend([self.speakers.number(r[9] or r[8]) for r in rows])
+        self.at.extend([r[10] for r in rows])
 
     def _add_units(self, rows: Sequence[tuple[Any, ...]]) -> None:
         slots, revisions = self.slot_of, self.unit_revision.rows
@@ -132,13 +152,14 @@ class PartitionIndex:
         self.first.extend([r[4] for r in kept])
         self.last.extend([r[5] for r in kept])
         self.length.extend([r[6] for r in kept])
+        self.traits.extend([r[7] for r in kept])
         self.live.extend(np.ones(len(kept), dtype=np.bool_))
-        terms, counts, sizes = enc.unpack_terms([r[7] for r in kept])
+        terms, counts, sizes = enc.unpack_terms([r[8] for r in kept])
         self.postings.extend(terms, counts, sizes, first)
         size = 2 * self.dimensions
-        self.embedded.extend([r[8] is not None and len(r[8]) == size for r in kept])
+        self.embedded.extend([r[9] is not None and len(r[9]) == size for r in kept])
         nothing = bytes(size)
-        packed = b"".join([r[8] if r[8] is not None and len(r[8]) == size else nothing for r in kept])
+        packed = b"".join([r[9] if r[9] is not None and len(r[9]) == size else nothing for r in kept])
         self.vectors.extend(np.frombuffer(packed, dtype="<f2").reshape(len(kept), self.dimensions))
 
 

@@ -98,7 +98,7 @@ CREATE INDEX changes_memory ON changes(memory);
 CREATE TABLE units(
     key INTEGER PRIMARY KEY, memory INTEGER NOT NULL, revision INTEGER NOT NULL, number INTEGER NOT NULL,
     view INTEGER NOT NULL DEFAULT 0, first INTEGER NOT NULL, last INTEGER NOT NULL, length INTEGER NOT NULL,
-    terms BLOB NOT NULL
+    traits INTEGER NOT NULL, terms BLOB NOT NULL
 );
 CREATE INDEX units_memory ON units(memory);
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import apsw
 import numpy as np
@@ -11,10 +12,12 @@ import simsimd
 from keepstone.contract import Candidate, CandidateQuery, Candidates, Corpus
 from keepstone.errors import EmbedderMismatchError, LimitError
 from keepstone.logic.ranking import BM25_B, BM25_K1, bm25_most, idf
+from keepstone.logic.succession import leading
 from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite.columns import Array
 from keepstone.stores.sqlite.index import IndexCache, PartitionIndex, live_text
 from keepstone.stores.sqlite.reading import holds_visible, partitions, satisfy, scope_keys
+from keepstone.stores.sqlite.surroundings import Surroundings
 from keepstone.stores.sqlite.vectors import active
 from keepstone.types import Span
 
@@ -41,7 +44,8 @@ def candidates(snapshot: Callable[[], apsw.Connection], cache: IndexCache, query
             f"This search reaches {len(reached)} partitions, the limit is {query.partitions_max}: name the user, or "
             "raise limits.fan_out_partitions_max."
         )
-    lists: tuple[list[Candidate], list[Candidate]] = ([], [])
+    lists: tuple[list[Candidate], list[Candidate], list[Candidate]] = ([], [], [])
+    vectors: dict[tuple[str, int], Array] = {}
     corpora: dict[str, Corpus] = {}
     for partition in reached:
         with cache.lock(partition):
@@ -54,16 +58,39 @@ def candidates(snapshot: Callable[[], apsw.Connection], cache: IndexCache, query
             name = _name(db, partition)
             for signal, best in zip(lists, found.items(name), strict=True):
                 signal.extend(best)
+            if query.alike is not None:
+                vectors.update(found.vectors())
             corpora[name] = found.corpus()
-    return Candidates(items=_united(*lists, query.limit), corpora=corpora)
+    items = _united(*lists, query.limit)
+    return Candidates(items=items, corpora=corpora, alike=_alike(items, vectors, query.alike))
 
 
-def _united(by_cosine: list[Candidate], by_words: list[Candidate], limit: int) -> tuple[Candidate, ...]:
+def _united(
+    by_cosine: list[Candidate], by_words: list[Candidate], by_window: list[Candidate], limit: int
+) -> tuple[Candidate, ...]:
     """The best of each list over all partitions, each unit once."""
     by_cosine.sort(key=lambda c: (-(c.cosine or 0.0), c.sequence, c.unit))
     by_words.sort(key=lambda c: (-c.bm25, c.sequence, c.unit))
-    chosen = {(c.memory_id, c.unit): c for c in (*by_cosine[:limit], *by_words[:limit])}
+    by_window.sort(key=lambda c: (-c.window, c.sequence, c.unit))
+    chosen = {(c.memory_id, c.unit): c for c in (*by_cosine[:limit], *by_words[:limit], *by_window[:limit])}
     return tuple(chosen.values())
+
+
+def _alike(
+    items: Sequence[Candidate], vectors: Mapping[tuple[str, int], Array], least: float | None
+) -> tuple[tuple[int, int, float], ...]:
+    """Pairs among the candidates of LEADING cosine or BM25 whose cosine with each other is at least *least*."""
+    if least is None:
+        return ()
+    places = leading([(c.cosine, c.bm25) for c in items])
+    if len(places) < 2:
+        return ()
+    rows = np.stack([vectors[items[p].memory_id, items[p].unit] for p in places]).astype(np.float32)
+    cosines = rows @ rows.T
+    ones, others = np.nonzero(np.triu(cosines >= least, 1))
+    return tuple(
+        (places[i], places[j], float(cosines[i, j])) for i, j in zip(ones.tolist(), others.tolist(), strict=True)
+    )
 
 
 def _check_space(db: apsw.Connection, query: CandidateQuery) -> int:
@@ -86,6 +113,9 @@ class _Search:
             return
         self._cosine = self._cosines()
         self._bm25, self._most = self._words()
+        embedded = index.embedded.rows & (query.vector is not None)
+        self._surroundings = Surroundings(index, self._seen, query.terms, self._cosine, embedded, self._bm25)
+        self._found: dict[int, Candidate] = {}
 
     def corpus(self) -> Corpus:
         """Return the statistics behind the candidates."""
@@ -100,19 +130,33 @@ class _Search:
             bm25_mean=float(bm25.mean()),
             bm25_deviation=float(bm25.std()),
             bm25_most=self._most,
+            bm25_top=float(bm25.max()),
+            newest=int(self._index.recency.rows[self._index.memory.rows[seen]].max()),
+            conversation=self._surroundings.conversation(),
         )
 
-    def items(self, partition: str) -> tuple[list[Candidate], list[Candidate]]:
-        """Return the best units by cosine, and the best by BM25."""
+    def vectors(self) -> Iterator[tuple[tuple[str, int], Array]]:
+        """Yield the vectors of the units found that have one, by memory and unit."""
+        for slot, candidate in self._found.items():
+            if candidate.cosine is not None:
+                yield (candidate.memory_id, candidate.unit), self._index.vectors.rows[slot]
+
+    def items(self, partition: str) -> tuple[list[Candidate], list[Candidate], list[Candidate]]:
+        """Return the best units by cosine, the best by BM25, and the best by the words around them."""
         narrow = self._seen & self._narrow_mask()
         allowed = self._filter()
         by_cosine: list[int] = []
         if self._query.vector is not None:
             by_cosine = self._best(self._cosine, narrow & self._index.embedded.rows, allowed)
         by_words = self._best(self._bm25, narrow & (self._bm25 > 0), allowed)
-        slots = list(dict.fromkeys((*by_cosine, *by_words)))
-        made = dict(zip(slots, self._candidates(slots, partition), strict=True))
-        return [made[s] for s in by_cosine], [made[s] for s in by_words]
+        window = self._surroundings.window
+        # Without a vector, what holds none of the words is nothing to find.
+        by_window: list[int] = []
+        if self._query.vector is not None:
+            by_window = self._best(window, narrow & (window > 0), allowed)
+        slots = list(dict.fromkeys((*by_cosine, *by_words, *by_window)))
+        made = self._found = dict(zip(slots, self._candidates(slots, partition), strict=True))
+        return [made[s] for s in by_cosine], [made[s] for s in by_words], [made[s] for s in by_window]
 
     def _candidates(self, slots: list[int], partition: str) -> Iterator[Candidate]:
         index, chosen = self._index, np.array(slots, dtype=np.int64)
@@ -133,7 +177,10 @@ class _Search:
             index.kind.rows[memories].tolist(),
             strict=True,
         )
-        for i, (sequence, unit, recency, first, last, length, known, cosine, bm25, status, kind) in enumerate(columns):
+        said = self._said(chosen, memories)
+        for i, (row, more) in enumerate(zip(columns, said, strict=True)):
+            sequence, unit, recency, first, last, length, known, cosine, bm25, status, kind = row
+            traits, role, speaker, at, session, window, session_bm25, around = more
             yield Candidate(
                 memory_id=enc.text_id(ids[16 * i : 16 * i + 16]),
                 partition=partition,
@@ -146,7 +193,30 @@ class _Search:
                 bm25=bm25,
                 status=enc.STATUSES[status],
                 kind=enc.KINDS[kind],
+                traits=traits,
+                role=index.roles.texts[role],
+                speaker=index.speakers.texts[speaker] or "",
+                at=enc.moment(at),
+                session=session,
+                window=window,
+                session_bm25=session_bm25,
+                around=around,
             )
+
+    def _said(self, chosen: Array, memories: Array) -> Iterator[tuple[Any, ...]]:
+        """Who said each of *chosen*, when, and what stands around it."""
+        index, around = self._index, self._surroundings
+        return zip(
+            index.traits.rows[chosen].tolist(),
+            index.role.rows[memories].tolist(),
+            index.speaker.rows[memories].tolist(),
+            index.at.rows[memories].tolist(),
+            around.session[chosen].tolist(),
+            around.window[chosen].tolist(),
+            around.session_bm25[chosen].tolist(),
+            around.around(chosen),
+            strict=True,
+        )
 
     def _scope_mask(self) -> Array:
         index, scope = self._index, self._query.scope

@@ -276,9 +276,9 @@ class Writer:
             key = place.next_unit()
             row = (
                 key, memory_key, revision, number, unit.span.start, unit.span.end, unit.length,
-                enc.pack_terms(unit.terms),
+                unit.traits, enc.pack_terms(unit.terms),
             )  # fmt: skip
-            self._late.setdefault("INSERT INTO units VALUES(?,?,?,?,0,?,?,?,?)", []).append(row)
+            self._late.setdefault("INSERT INTO units VALUES(?,?,?,?,0,?,?,?,?,?)", []).append(row)
             if unit.vector is not None:
                 packed = (key, enc.pack_vector(unit.vector))
                 self._late.setdefault("INSERT INTO vectors VALUES(?,?)", []).append(packed)
