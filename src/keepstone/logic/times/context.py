@@ -1,0 +1,67 @@
+"""What stands around an expression: the word before it, its sentence, and which way that looks."""
+
+from __future__ import annotations
+
+import re
+
+from keepstone.logic.times.calendar import Tense
+
+# How far a sentence is looked through, so that a long one costs no more.
+_REACH = 160
+
+_WORD_BEFORE = re.compile(r"([A-Za-z]+)[ \t\xa0]{1,2}$")
+_SENTENCE_END = re.compile(r"[.!?;\n。！？；…]")
+
+
+def word_before(text: str, position: int) -> str:
+    """Return the English word that stands before *position*, in lower case; empty if there is none."""
+    before = _WORD_BEFORE.search(text, max(0, position - 16), position)
+    return before[1].lower() if before else ""
+
+
+def sentence(text: str, start: int, end: int) -> str:
+    """Return the sentence, as far as it reaches near, that holds text[start:end]."""
+    first = max(0, start - _REACH)
+    for mark in _SENTENCE_END.finditer(text, first, start):
+        first = mark.end()
+    after = _SENTENCE_END.search(text, end, min(len(text), end + _REACH))
+    return text[first : after.start() if after else min(len(text), end + _REACH)]
+
+
+_AHEAD = re.compile(
+    r"\b(?:will|won't|shall|going to|gonna|plan|plans|planning|upcoming|due|deadline|looking forward|can't wait|let's"
+    r"|see you|remind|hope to|hoping to|want to|need to|have to|has to|must|should|tomorrow|scheduled)\b|['’]ll\b",
+    re.IGNORECASE,
+)
+_BACK = re.compile(
+    r"\b(?:was|were|wasn't|weren't|had|did|didn't|went|got|saw|met|came|took|made|said|told|bought|left|found|gave"
+    r"|began|broke|built|caught|chose|drove|ate|fell|felt|flew|forgot|grew|heard|held|kept|knew|lost|ran|sang|sent"
+    r"|slept|sold|spent|spoke|taught|thought|won|wrote|(?!need|exceed|speed)[a-z]{2,}[^e\W]ed)\b",
+    re.IGNORECASE,
+)
+_NOW = re.compile(
+    r"\b(?:is|are|am|starts?|begins?|ends?|leaves?|arrives?|opens?|expires?|runs? out|returns?)\b|['’](?:s|re|m)\b",
+    re.IGNORECASE,
+)
+
+
+def chosen_tense(match: re.Match[str]) -> Tense:
+    """Return which way the English sentence of *match* looks, as far as its verbs tell."""
+    around = sentence(match.string, match.start(), match.end())
+    if _AHEAD.search(around):
+        return Tense.FUTURE
+    if _BACK.search(around):
+        return Tense.PAST
+    return Tense.FUTURE if _NOW.search(around) else Tense.OPEN
+
+
+_HABIT = re.compile(
+    r"\b(?:every|each|usually|always|often|typically|normally|generally|weekly|regularly|whenever|sometimes|never)\b"
+    r"|每|都|总是|总会|老是|通常|一般|经常|常常|平时|习惯|固定|往往",
+    re.IGNORECASE,
+)
+
+
+def is_habit(match: re.Match[str]) -> bool:
+    """Tell whether the sentence of *match* is about what happens again and again."""
+    return bool(_HABIT.search(sentence(match.string, match.start(), match.end())))
