@@ -9,8 +9,7 @@ import re
 from datetime import date
 
 from keepstone.logic.times import calendar as cal
-from keepstone.logic.times.calendar import Tense
-from keepstone.logic.times.context import is_habit
+from keepstone.logic.times.context import chosen_tense, is_habit, tells_event
 from keepstone.logic.times.numbers import CHINESE_AMOUNT, CHINESE_DIGIT, chinese_amount, chinese_number
 from keepstone.logic.times.values import Grain, Interval, Rule, Said, pattern
 
@@ -95,7 +94,7 @@ def _date(m: re.Match[str], said: Said) -> Interval | None:
     if year is None:
         if not m["d"] and (is_habit(m) or _COUNTED_BY_MONTH.match(m.string, m.end())):
             return None
-        found = cal.yearly(number, chinese_number(m["d"]) if m["d"] else None, said, Tense.OPEN)
+        found = cal.yearly(number, chinese_number(m["d"]) if m["d"] else None, said, chosen_tense(m))
     else:
         found = cal.day(year, number, chinese_number(m["d"])) if m["d"] else cal.month(year, number)
     if found is None or not m["section"]:
@@ -163,7 +162,10 @@ def _relative_season(m: re.Match[str], said: Said) -> Interval:
 
 
 def _weekday(m: re.Match[str], said: Said) -> Interval | None:
-    return None if is_habit(m) else cal.weekday(_PLACE[m["w"]], said.today)
+    """Read a weekday alone, where its clause tells of something that happens once: 书法班周三 is a timetable."""
+    if is_habit(m) or not tells_event(m):
+        return None
+    return cal.weekday(_PLACE[m["w"]], said.today)
 
 
 def _named_day(m: re.Match[str], said: Said) -> Interval:
@@ -202,7 +204,7 @@ def _some_ago(m: re.Match[str], said: Said) -> Interval:
 
 
 def _day_of_month(m: re.Match[str], said: Said) -> Interval | None:
-    return None if is_habit(m) else cal.day_of_month(chinese_number(m["d"]), said, Tense.OPEN)
+    return None if is_habit(m) else cal.day_of_month(chinese_number(m["d"]), said, chosen_tense(m))
 
 
 def _section(m: re.Match[str], said: Said) -> Interval | None:
@@ -213,7 +215,7 @@ def _section(m: re.Match[str], said: Said) -> Interval | None:
 
 
 def _holiday(m: re.Match[str], said: Said) -> Interval | None:
-    return None if is_habit(m) else cal.yearly(*_HOLIDAYS[m["holiday"]], said, Tense.OPEN)
+    return None if is_habit(m) else cal.yearly(*_HOLIDAYS[m["holiday"]], said, chosen_tense(m))
 
 
 def _decade(m: re.Match[str], said: Said) -> Interval:
@@ -257,7 +259,7 @@ _QUARTERS = Rule(pattern(rf"(?P<rel>{_REL})一?个?季度"), _relative_quarter)
 _SEASON = Rule(pattern("(?P<rel>上|这|下)一?个(?P<season>[春夏秋冬])[天季]"), _relative_season)
 _WEEKDAY_ALONE = Rule(
     pattern(
-        rf"(?<![{_NUMERALS}每单双隔逢个上下这本此各整全到至~\d四-]){_WEEK}(?P<w>{_WEEKDAY})"
+        rf"(?<![{_NUMERALS}每单双隔逢个上下这本此各整全到至~\d四“‘「『《\"'-]){_WEEK}(?P<w>{_WEEKDAY})"
         rf"(?!(?:到|至|-|~|—|–|、|和|或){_WEEK}?[{_ONE_TO_NINE}日天])"
     ),
     _weekday,
@@ -267,7 +269,7 @@ _DAY_WORDS = Rule(
         rf"(?P<day>大前|大后|(?<![{_NOT_BEFORE_DAY}])前|昨|(?<![当至])今|(?<![透光聪文发鲜证])明|(?<![{_NOT_BEFORE_DAY}然最今背午雨饭随先落身往])后)"
         r"(?:天(?!花板|气(?!温)|空|赋|色|黑|的努力|养成|形成|因素|培养|环境|失|获|性)"
         r"|(?<=[昨今明])日(?!头条|方舟|之|黄花|期|报)|(?=[晚早夜晨](?![餐饭点些年辈会恋期])))"
-        r"的?(?P<part>" + "|".join(sorted(PARTS, key=len, reverse=True)) + ")?"
+        r"(?:的?(?P<part>" + "|".join(sorted(PARTS, key=len, reverse=True)) + "))?"
     ),
     _named_day,
 )
@@ -303,7 +305,7 @@ _SECTIONS_ALONE = Rule(
 _HOLIDAYS_ALONE = Rule(
     pattern(
         rf"(?:(?<![\u4e00-\u9fff\d])|(?<=[是在到等过从了我你他们和跟这个本想要打算就])|(?=元旦|情人节|圣诞|平安夜|\w?.?节|国庆节))"
-        rf"(?<![{_NUMERALS}])(?P<holiday>{_HOLIDAY})(?![树老礼贺卡快帽歌装大晚袜岛]|村|路|街|广场|联欢|口)"
+        rf"(?<![{_NUMERALS}])(?P<holiday>{_HOLIDAY})(?![节树老礼贺卡快帽歌装大晚袜岛]|村|路|街|广场|联欢|口)"
     ),
     _holiday,
 )

@@ -30,13 +30,15 @@ def sentence(text: str, start: int, end: int) -> str:
 
 _AHEAD = re.compile(
     r"\b(?:will|won't|shall|going to|gonna|plan|plans|planning|upcoming|due|deadline|looking forward|can't wait|let's"
-    r"|see you|remind|hope to|hoping to|want to|need to|have to|has to|must|should|tomorrow|scheduled)\b|['’]ll\b",
+    r"|see you|remind|hope to|hoping to|want to|need to|have to|has to|must|should|tomorrow|scheduled)\b|['’]ll\b"
+    r"|打算|准备|计划|将|(?<![只重需主不])要(?![是不求点])|定[了在于]|截止|到期|预[定订约]|提醒|交",
     re.IGNORECASE,
 )
 _BACK = re.compile(
     r"\b(?:was|were|wasn't|weren't|had|did|didn't|went|got|saw|met|came|took|made|said|told|bought|left|found|gave"
     r"|began|broke|built|caught|chose|drove|ate|fell|felt|flew|forgot|grew|heard|held|kept|knew|lost|ran|sang|sent"
-    r"|slept|sold|spent|spoke|taught|thought|won|wrote|(?!need|exceed|speed)[a-z]{2,}[^e\W]ed)\b",
+    r"|slept|sold|spent|spoke|taught|thought|won|wrote|(?!need|exceed|speed)[a-z]{2,}[^e\W]ed)\b"
+    r"|过(?![去年节程来得])|曾|已经|当时|出生|生于|了(?!解)",
     re.IGNORECASE,
 )
 _NOW = re.compile(
@@ -46,7 +48,7 @@ _NOW = re.compile(
 
 
 def chosen_tense(match: re.Match[str]) -> Tense:
-    """Return which way the English sentence of *match* looks, as far as its verbs tell."""
+    """Return which way the sentence of *match* looks, as far as its verbs tell."""
     around = sentence(match.string, match.start(), match.end())
     if _AHEAD.search(around):
         return Tense.FUTURE
@@ -65,3 +67,16 @@ _HABIT = re.compile(
 def is_habit(match: re.Match[str]) -> bool:
     """Tell whether the sentence of *match* is about what happens again and again."""
     return bool(_HABIT.search(sentence(match.string, match.start(), match.end())))
+
+
+_EVENT = re.compile("[我咱了过要去会得约见交回]")
+_CLAUSE_END = re.compile(r"[,，、:：.。!！?？;；\n]")
+
+
+def tells_event(match: re.Match[str]) -> bool:
+    """Tell whether the Chinese clause of *match* has a word of those that tell what happens to somebody once."""
+    first = max(0, match.start() - _REACH)
+    for mark in _CLAUSE_END.finditer(match.string, first, match.start()):
+        first = mark.end()
+    after = _CLAUSE_END.search(match.string, match.end(), min(len(match.string), match.end() + _REACH))
+    return bool(_EVENT.search(match.string, first, after.start() if after else match.end() + _REACH))

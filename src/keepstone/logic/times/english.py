@@ -106,7 +106,8 @@ def _relative(m: re.Match[str], said: Said) -> Interval | None:
     if what in _UNITS:
         return cal.unit(_UNITS[what], said.today, _rel_offset(rel))
     if what in _WEEKDAYS:
-        return _relative_weekday(rel, _WEEKDAYS.index(what), said)
+        past = rel == "this" and chosen_tense(m) is Tense.PAST and said.today.weekday() != _WEEKDAYS.index(what)
+        return _relative_weekday("last" if past else rel, _WEEKDAYS.index(what), said)
     return _relative_of_year(rel, what, said)
 
 
