@@ -50,7 +50,9 @@ def shown(turn: Turn, found: TimeExpression) -> str:
     before = text[max(0, found.span.start - 45) : found.span.start]
     after = text[found.span.end : found.span.end + 35]
     words = f"{before}[[{text[found.span.start : found.span.end]}]]{after}".replace("\n", " / ")
-    return f"{pack:15} {at:%Y-%m-%d %a} {found.start:%Y-%m-%dT%H:%M}..{found.end:%Y-%m-%dT%H:%M} {found.grain:11} {words}"
+    return (
+        f"{pack:15} {at:%Y-%m-%d %a} {found.start:%Y-%m-%dT%H:%M}..{found.end:%Y-%m-%dT%H:%M} {found.grain:11} {words}"
+    )
 
 
 def measure(language: str, spoken: list[Turn], options: argparse.Namespace) -> None:

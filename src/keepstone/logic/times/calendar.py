@@ -30,6 +30,8 @@ SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "winter": 12}
 
 # Enough to hold a leap day on either side of any year.
 _YEARS_AROUND = 8
+# A date without a year that is so near is this one, whatever else the sentence tells.
+_NEAR = timedelta(days=60)
 
 
 class Tense(Enum):
@@ -117,8 +119,12 @@ def chosen(candidates: Iterable[Interval], today: date, tense: Tense) -> Interva
     return min(candidates, key=lambda c: (max(zero, c.start - noon, noon - c.end), c.start), default=None)
 
 
-def yearly(month_number: int, day_number: int | None, said: Said, tense: Tense) -> Interval | None:
-    """Return the occurrence that is meant of a month, or of a day in it; None if no year has it."""
+def yearly(month_number: int, day_number: int | None, said: Said, tenses: tuple[Tense, Tense]) -> Interval | None:
+    """Return the occurrence that is meant of a month, or of a day in it; None if no year has it.
+
+    Of the two *tenses* that of the verb decides; without one an occurrence within two months does, then that of the
+    whole sentence.
+    """
     candidates = []
     for year in range(said.today.year - _YEARS_AROUND, said.today.year + _YEARS_AROUND + 1):
         try:
@@ -126,7 +132,14 @@ def yearly(month_number: int, day_number: int | None, said: Said, tense: Tense) 
         except (ValueError, OverflowError):
             continue  # 29 February, or past the ends of the calendar
         candidates.append(replace(one, yearless=True))
-    return chosen(candidates, said.today, tense)
+    verb, sentence = tenses
+    nearest = chosen(candidates, said.today, verb)
+    if verb is not Tense.OPEN or sentence is Tense.OPEN or nearest is None:
+        return nearest
+    noon = datetime.combine(said.today, time(12))
+    if nearest.start - _NEAR <= noon <= nearest.end + _NEAR:
+        return nearest
+    return chosen(candidates, said.today, sentence)
 
 
 def day_of_month(number: int, said: Said, tense: Tense) -> Interval | None:

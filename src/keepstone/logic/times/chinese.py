@@ -9,7 +9,8 @@ import re
 from datetime import date
 
 from keepstone.logic.times import calendar as cal
-from keepstone.logic.times.context import chosen_tense, is_habit, tells_event
+from keepstone.logic.times.calendar import Tense
+from keepstone.logic.times.context import is_habit, tells_event, tenses
 from keepstone.logic.times.numbers import CHINESE_AMOUNT, CHINESE_DIGIT, chinese_amount, chinese_number
 from keepstone.logic.times.values import Grain, Interval, Rule, Said, pattern
 
@@ -94,7 +95,7 @@ def _date(m: re.Match[str], said: Said) -> Interval | None:
     if year is None:
         if not m["d"] and (is_habit(m) or _COUNTED_BY_MONTH.match(m.string, m.end())):
             return None
-        found = cal.yearly(number, chinese_number(m["d"]) if m["d"] else None, said, chosen_tense(m))
+        found = cal.yearly(number, chinese_number(m["d"]) if m["d"] else None, said, tenses(m))
     else:
         found = cal.day(year, number, chinese_number(m["d"])) if m["d"] else cal.month(year, number)
     if found is None or not m["section"]:
@@ -204,7 +205,7 @@ def _some_ago(m: re.Match[str], said: Said) -> Interval:
 
 
 def _day_of_month(m: re.Match[str], said: Said) -> Interval | None:
-    return None if is_habit(m) else cal.day_of_month(chinese_number(m["d"]), said, chosen_tense(m))
+    return None if is_habit(m) else cal.day_of_month(chinese_number(m["d"]), said, Tense.OPEN)
 
 
 def _section(m: re.Match[str], said: Said) -> Interval | None:
@@ -215,7 +216,7 @@ def _section(m: re.Match[str], said: Said) -> Interval | None:
 
 
 def _holiday(m: re.Match[str], said: Said) -> Interval | None:
-    return None if is_habit(m) else cal.yearly(*_HOLIDAYS[m["holiday"]], said, chosen_tense(m))
+    return None if is_habit(m) else cal.yearly(*_HOLIDAYS[m["holiday"]], said, tenses(m))
 
 
 def _decade(m: re.Match[str], said: Said) -> Interval:

@@ -34,21 +34,41 @@ _AHEAD = re.compile(
     r"|打算|准备|计划|将|(?<![只重需主不])要(?![是不求点])|定[了在于]|截止|到期|预[定订约]|提醒|交",
     re.IGNORECASE,
 )
+_IRREGULAR = (
+    "was|were|wasn't|weren't|had|did|didn't|went|got|saw|met|came|took|made|said|told|bought|left|found|gave|began|broke"
+    "|built|caught|chose|drove|ate|fell|felt|flew|forgot|grew|heard|held|kept|knew|lost|ran|sang|sent|slept|sold|spent"
+    "|spoke|taught|thought|won|wrote"
+)
 _BACK = re.compile(
-    r"\b(?:was|were|wasn't|weren't|had|did|didn't|went|got|saw|met|came|took|made|said|told|bought|left|found|gave"
-    r"|began|broke|built|caught|chose|drove|ate|fell|felt|flew|forgot|grew|heard|held|kept|knew|lost|ran|sang|sent"
-    r"|slept|sold|spent|spoke|taught|thought|won|wrote|(?!need|exceed|speed)[a-z]{2,}[^e\W]ed)\b"
+    rf"\b(?:{_IRREGULAR}|(?!need|exceed|speed)[a-z]{{2,}}[^e\W]ed)\b"
     r"|过(?![去年节程来得])|曾|已经|当时|出生|生于|了(?!解)",
     re.IGNORECASE,
 )
+# A verb that governs: up to five words before, in the same clause.
+_FEW_WORDS = r"(?:[ \t\xa0]{1,2}[\w'’-]{1,20}){0,5}[ \t\xa0]{1,2}$"
+_VERB_AHEAD = re.compile(rf"(?:\b(?:will|won't|shall|going to|gonna)|['’]ll){_FEW_WORDS}", re.IGNORECASE)
+_VERB_BACK = re.compile(rf"\b(?:{_IRREGULAR}){_FEW_WORDS}", re.IGNORECASE)
 _NOW = re.compile(
     r"\b(?:is|are|am|starts?|begins?|ends?|leaves?|arrives?|opens?|expires?|runs? out|returns?)\b|['’](?:s|re|m)\b",
     re.IGNORECASE,
 )
 
 
-def chosen_tense(match: re.Match[str]) -> Tense:
-    """Return which way the sentence of *match* looks, as far as its verbs tell."""
+def verb_tense(match: re.Match[str]) -> Tense:
+    """Return which way the English verb shortly before *match* looks, `OPEN` if none tells."""
+    first = max(0, match.start() - 60)
+    if _VERB_AHEAD.search(match.string, first, match.start()):
+        return Tense.FUTURE
+    return Tense.PAST if _VERB_BACK.search(match.string, first, match.start()) else Tense.OPEN
+
+
+def tenses(match: re.Match[str]) -> tuple[Tense, Tense]:
+    """Return the tense of the verb before *match*, and that of its whole sentence."""
+    return verb_tense(match), sentence_tense(match)
+
+
+def sentence_tense(match: re.Match[str]) -> Tense:
+    """Return which way the sentence of *match* looks, as far as its words tell."""
     around = sentence(match.string, match.start(), match.end())
     if _AHEAD.search(around):
         return Tense.FUTURE

@@ -8,7 +8,7 @@ from datetime import date
 
 from keepstone.logic.times import calendar as cal
 from keepstone.logic.times.calendar import Tense
-from keepstone.logic.times.context import chosen_tense, is_habit, word_before
+from keepstone.logic.times.context import is_habit, sentence_tense, tenses, verb_tense, word_before
 from keepstone.logic.times.numbers import ENGLISH_AMOUNT, ENGLISH_NUMBERS, english_amount
 from keepstone.logic.times.values import Grain, Interval, Rule, Said, pattern
 
@@ -106,7 +106,7 @@ def _relative(m: re.Match[str], said: Said) -> Interval | None:
     if what in _UNITS:
         return cal.unit(_UNITS[what], said.today, _rel_offset(rel))
     if what in _WEEKDAYS:
-        past = rel == "this" and chosen_tense(m) is Tense.PAST and said.today.weekday() != _WEEKDAYS.index(what)
+        past = rel == "this" and verb_tense(m) is Tense.PAST and said.today.weekday() != _WEEKDAYS.index(what)
         return _relative_weekday("last" if past else rel, _WEEKDAYS.index(what), said)
     return _relative_of_year(rel, what, said)
 
@@ -190,7 +190,7 @@ def _half_ago(m: re.Match[str], said: Said) -> Interval | None:
 
 def _in_amount(m: re.Match[str], said: Said) -> Interval | None:
     """Read "in three weeks" as a time only where the sentence looks ahead: else it says how long something took."""
-    if chosen_tense(m) is not Tense.FUTURE or word_before(m.string, m.start()) in ("once", "twice", "times", "time"):
+    if sentence_tense(m) is not Tense.FUTURE or word_before(m.string, m.start()) in ("once", "twice", "times", "time"):
         return None
     return _counted(m, said, 1)
 
@@ -216,7 +216,7 @@ def _date(m: re.Match[str], said: Said) -> Interval | None:
     if year is not None:
         found = [cal.day(year, number, d) for d in days]
     else:
-        first = cal.yearly(number, days[0], said, chosen_tense(m))
+        first = cal.yearly(number, days[0], said, tenses(m))
         found = [first, *(cal.day(first.start.year, number, d) for d in days[1:])] if first else []
     if not found or found[-1].start < found[0].start:
         return None
@@ -240,7 +240,7 @@ def _month(m: re.Match[str], said: Said) -> Interval | None:
         return cal.month(year, number)
     if name not in _MONTHS or not _names_month(m, name):
         return None
-    return cal.yearly(number, None, said, chosen_tense(m))
+    return cal.yearly(number, None, said, tenses(m))
 
 
 def _names_month(m: re.Match[str], name: str) -> bool:
@@ -259,7 +259,9 @@ def _weekday(m: re.Match[str], said: Said) -> Interval | None:
     named = word_before(m.string, m.start()) in _BEFORE_WEEKDAY or bool(m["clock"])
     if not named or is_habit(m) or _MORE_WEEKDAYS.match(m.string, m.end()):
         return None
-    tense = Tense.FUTURE if word_before(m.string, m.start()) in ("by", "until", "till") else chosen_tense(m)
+    tense = verb_tense(m)
+    if tense is Tense.OPEN:
+        tense = Tense.FUTURE if word_before(m.string, m.start()) in ("by", "until", "till") else sentence_tense(m)
     behind = (said.today.weekday() - _WEEKDAYS.index(m["what"].lower())) % 7
     found = cal.unit(Grain.DAY, said.today, -behind % 7 if tense is Tense.FUTURE else -behind)
     return cal.part_of(found, m["part"].lower()) if m["part"] else found
@@ -322,7 +324,7 @@ def _section(m: re.Match[str], said: Said) -> Interval | None:
             return None
         number = _MONTHS.index(m["m"].lower()) + 1
         year = _year_of(m, said)
-        whole = cal.yearly(number, None, said, chosen_tense(m)) if year is None else cal.month(year, number)
+        whole = cal.yearly(number, None, said, tenses(m)) if year is None else cal.month(year, number)
     else:
         whole = cal.unit(Grain.YEAR, date(int(m["alone"]), 1, 1))
     return whole and cal.section(whole, which)
@@ -334,7 +336,7 @@ def _holiday(m: re.Match[str], said: Said) -> Interval | None:
         return cal.day(year, *at)
     if word_before(m.string, m.start()) not in _BEFORE_HOLIDAY or not _STANDS_ALONE.match(m.string, m.end()):
         return None
-    return cal.yearly(*at, said, chosen_tense(m))
+    return cal.yearly(*at, said, tenses(m))
 
 
 # A holiday before another noun ("Christmas tree") is a kind of thing; so is a number ("the 3rd floor").
@@ -350,7 +352,7 @@ def _day_of_month(m: re.Match[str], said: Said) -> Interval | None:
         return cal.day(first.year, first.month, int(m["d"]))
     if not _ON_THE.search(m.string, max(0, m.start() - 12), m.start()) or not _STANDS_ALONE.match(m.string, m.end()):
         return None
-    return cal.day_of_month(int(m["d"]), said, chosen_tense(m))
+    return cal.day_of_month(int(m["d"]), said, verb_tense(m))
 
 
 _ON_THE = pattern(r"\b(?:on|by|until|till|since|before|after) the $")
@@ -360,7 +362,7 @@ _CLOCK_FOLLOWS = r"(?P<clock>(?=,? (?:at |around )?\d{1,2}(?::\d\d)? ?[ap]\.?m\b
 
 _DAYS = Rule(
     pattern(
-        rf"(?P<day>today|yesterday|tomorrow|tonight)\b(?!['’]s (?:world|youth|society|age|generation|market))"
+        rf"(?P<day>today|yesterday|tomorrow|tonight)\b(?!\.\w|['’]s (?:world|youth|society|age|generation|market))"
         rf"(?: (?P<part>{_PART})\b)?"
     ),
     _named_day,
