@@ -132,6 +132,21 @@ WEDNESDAY_IN_BERLIN: Group = (
             "8 June 2024 at noon | 2024-06-08 12:00 | 2024-06-08 13:00 | hour",
         ),
         ("See you on Friday at 9am.", "Friday at 9am | 2024-05-17 09:00 | 2024-05-17 10:00 | hour"),
+        ("I fell off a ladder last Fri and limped.", "last Fri | 2024-05-10 | 2024-05-11 | day"),
+        ("I saw the doctor Monday and he laughed.", "Monday | 2024-05-13 | 2024-05-14 | day"),
+        ("I clean the shed this Tuesday.", "this Tuesday | 2024-05-21 | 2024-05-22 | day"),
+        ("I had a fall this Tuesday.", "this Tuesday | 2024-05-14 | 2024-05-15 | day"),
+        ("The fitting is Tuesday next week.", "Tuesday next week | 2024-05-21 | 2024-05-22 | day"),
+        ("I took it in the country last week in the rain.", "last week | 2024-05-06 | 2024-05-13 | week"),
+        ("Few days ago I began a class.", "Few days ago | 2024-05-09 | 2024-05-14 | day"),
+        ("I am ready for this June 3 talk.", "June 3 | 2024-06-03 | 2024-06-04 | day"),
+        ("It broke last Tues. It was old.", "last Tues | 2024-05-14 | 2024-05-15 | day"),
+        ("We landed on Tues., Sept. 5, 2023.", "Tues., Sept. 5, 2023 | 2023-09-05 | 2023-09-06 | day"),
+        ("It was 5 Sept. It rained.", "5 Sept | 2023-09-05 | 2023-09-06 | day"),
+        ("The draft is rescheduled for June 3.", "June 3 | 2024-06-03 | 2024-06-04 | day"),
+        ("I signed on May 3 and have to start soon.", "May 3 | 2024-05-03 | 2024-05-04 | day"),
+        ("He was born on May 20.", "May 20 | 2023-05-20 | 2023-05-21 | day"),
+        ("In two weeks, we will know more.", "In two weeks | 2024-05-27 | 2024-06-03 | week"),
         ("Rent is due on the 28th.", "28th | 2024-05-28 | 2024-05-29 | day"),
         (
             "We met in 2019 and married last June.",
@@ -275,6 +290,11 @@ NOTHING = (
     "It was on 31 February 2023.",
     "Section 12.5.2020b applies.",
     "The year is long.",
+    "Monday lunch is soup.",
+    "We had a Sunday roast.",
+    "I never sat still; this sat well with me.",
+    "Our office uses Today.app for lists.",
+    "Here is a plan to open a shop in 12 months.",
 )
 
 GROUPS: tuple[Group, ...] = (

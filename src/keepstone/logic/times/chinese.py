@@ -14,7 +14,10 @@ from keepstone.logic.times.context import is_habit, tells_event, tenses
 from keepstone.logic.times.numbers import CHINESE_AMOUNT, CHINESE_DIGIT, chinese_amount, chinese_number
 from keepstone.logic.times.values import Grain, Interval, Rule, Said, pattern
 
-_FORMS = str.maketrans("號後個點這禮國慶誕兩週鐘節過裡裏說從時", "号后个点这礼国庆诞两周钟节过里里说从时")
+_FORMS = str.maketrans(
+    "號後個點這禮國慶誕兩週鐘節過裡裏說從時當氣數證聰會約見還幾萬聖勞動師雙紀",
+    "号后个点这礼国庆诞两周钟节过里里说从时当气数证聪会约见还几万圣劳动师双纪",
+)
 _FORMS |= str.maketrans("０１２３４５６７８９：", "0123456789:")
 
 
@@ -93,7 +96,7 @@ def _date(m: re.Match[str], said: Said) -> Interval | None:
     year = _year_of(m, said)
     number = chinese_number(m["m"])
     if year is None:
-        if not m["d"] and (is_habit(m) or _COUNTED_BY_MONTH.match(m.string, m.end())):
+        if not m["d"] and not m["section"] and (is_habit(m) or not _GOES_ON.match(m.string, m.end())):
             return None
         found = cal.yearly(number, chinese_number(m["d"]) if m["d"] else None, said, tenses(m))
     else:
@@ -103,8 +106,12 @@ def _date(m: re.Match[str], said: Said) -> Interval | None:
     return cal.section(found, _SECTIONS[m["section"]])
 
 
-# 一月三千 is a rate, 十月怀胎 a saying, 五月天 a band.
-_COUNTED_BY_MONTH = pattern(rf"[{_NUMERALS}]|怀|天(?!气)|份[量额]|[之]")
+# A month alone names a time before a stop or a word of those that go on about people and what they do: 一月三千 is a
+# rate, 十月怀胎 and 六月飞雪 are sayings, 五月天 is a band.
+_GOES_ON = pattern(
+    r"\s*$|[\s，。！？；、,.!?;）)」”》]|[我你他她它咱们在要去来就才又会有那这开搬回起前后之以中到至结出入毕考办买卖换是很没不还再交见过做学离~—–-]"
+    r"|的时候|的事"
+)
 
 
 def _year(m: re.Match[str], said: Said) -> Interval | None:
@@ -122,6 +129,11 @@ def _year(m: re.Match[str], said: Said) -> Interval | None:
         return _half_year(m["half"], year)
     whole = cal.unit(Grain.YEAR, date(year, 1, 1))
     return cal.section(whole, _SECTIONS[m["section"]]) if m["section"] else whole
+
+
+def _years(m: re.Match[str], said: Said) -> Interval | None:
+    first, last = (cal.unit(Grain.YEAR, date(chinese_number(m[y]), 1, 1)) for y in ("y", "y2"))
+    return cal.hull(first, last) if first.start < last.start else None
 
 
 def _half_year(half: str, year: int) -> Interval:
@@ -231,9 +243,9 @@ _YEAR_WORD = (
     r"(?P<r>大前年|大后年|(?<![之以从目提数当此生多几天])前年|(?<!过)去年|今年|(?<!证)明年|(?<![之以然最今往随\d零五六七八九])后年)"
     r"(?!轻|龄|级|纪|代|华|糕|货)"
 )
-_YEAR = rf"(?:{_NOT_IN_NUMBER}(?P<y>{_FOUR_DIGITS}|[6-9]\d(?=年\d))年(?!前|级|历史|来|间|代)|{_YEAR_WORD})"
+_YEAR = rf"(?:{_NOT_IN_NUMBER}(?P<y>{_FOUR_DIGITS}|[6-9]\d(?=年\d))年(?!前|级|款|历史|来|间|代)|{_YEAR_WORD})"
 _MONTH_SECTION = "(?P<section>初|上旬|中旬|下旬|底|末)?"
-_NOT_BEFORE_DAY = "之以从目提当此生事年月天周期跟面"
+_NOT_BEFORE_DAY = "之以从目提当此生事年月天周期跟面末"
 
 _DATE = Rule(
     pattern(
@@ -248,6 +260,9 @@ _YEAR_AND_PART = Rule(
         r"|的?(?P<half>[上下])半年|年?(?P<section>初|底|末))?"
     ),
     _year,
+)
+_YEAR_RANGE = Rule(
+    pattern(rf"{_NOT_IN_NUMBER}(?P<y>{_FOUR_DIGITS})年?(?:到|至|~|-|—|–)(?P<y2>{_FOUR_DIGITS})年(?!前|级|款)"), _years
 )
 _MONTHS = Rule(
     pattern(rf"(?P<rel>{_REL})个?月(?![球亮台光饼])(?:(?P<d>{_DAY})[日号]|(?P<section>初|上旬|中旬|下旬|底|末))?"),
@@ -268,7 +283,7 @@ _WEEKDAY_ALONE = Rule(
 _DAY_WORDS = Rule(
     pattern(
         rf"(?P<day>大前|大后|(?<![{_NOT_BEFORE_DAY}])前|昨|(?<![当至])今|(?<![透光聪文发鲜证])明|(?<![{_NOT_BEFORE_DAY}然最今背午雨饭随先落身往])后)"
-        r"(?:天(?!花板|气(?!温)|空|赋|色|黑|的努力|养成|形成|因素|培养|环境|失|获|性)"
+        r"(?:天(?!花板|数|气(?!温)|空|赋|色|黑|的努力|养成|形成|因素|培养|环境|失|获|性)"
         r"|(?<=[昨今明])日(?!头条|方舟|之|黄花|期|报)|(?=[晚早夜晨](?![餐饭点些年辈会恋期])))"
         r"(?:的?(?P<part>" + "|".join(sorted(PARTS, key=len, reverse=True)) + "))?"
     ),
@@ -278,19 +293,19 @@ _COUNT = (
     rf"(?P<amount>{CHINESE_AMOUNT}|半)(?P<more>多)?个?(?P<half>半)?(?P<more2>多)?"
     r"(?P<unit>分钟|小时|钟头|天|周|星期|礼拜|(?<=[个半多])月|年)(?P<half2>半)?(?P<more3>多)?"
 )
-_AGO = Rule(pattern(rf"{_NOT_IN_NUMBER}{_COUNT}[之以]?前(?![进往方台面后途辈提沿景线夕因任排期半])"), _ago)
+_AGO = Rule(pattern(rf"{_NOT_IN_NUMBER}{_COUNT}[之以]?前(?![进往方台面后途辈提沿景线夕因任排期半端锋置摇列卫])"), _ago)
 _FROM_NOW = Rule(pattern(rf"再过{_COUNT}"), _from_now)
 # After a noun 前两天 are its first two days, or the two days before it.
 _SOME_AGO = Rule(
     pattern(
         r"(?<![^\W\d_])(?:(?<=[我你他她它们就是在从说还也才咱家妈爸哥姐弟妹])|(?<![\u4e00-\u9fff]))前(?P<amount>几|些|两)个?"
-        r"(?P<unit>天|周|星期|礼拜|(?<=个)月|年|日子)"
+        r"(?P<unit>天|周|星期|礼拜|(?<=个)月|年(?!级|龄|纪|代)|日子)"
     ),
     _some_ago,
 )
 _NUMBERED_DAY = Rule(
     pattern(
-        rf"(?<![\d\w.,{_NUMERALS}第每月路街巷弄道院村区镇座栋楼室年到至~-])(?P<d>{_DAY})号"
+        rf"(?<![\d\w.,{_NUMERALS}第每月路街巷弄道院村区镇座栋楼室号年到至~-])(?P<d>{_DAY})号"
         r"(?=\s*(?:$|[，。！？；、,.!?;\n]|那天|当天|早上|上午|中午|下午|晚上|之?前|以前|去|要|就|出发|到|回|左右|是周|的))"
         r"(?!的?[楼门房院车桌机店馆线球码])"
     ),
@@ -298,22 +313,22 @@ _NUMBERED_DAY = Rule(
 )
 _SECTIONS_ALONE = Rule(
     pattern(
-        rf"(?<![\d{_NUMERALS}每年月个])(?:(?P<unit>年)(?P<section>初|底|末)(?![一二三四五六七八九十])"
-        r"|(?P<unit2>月)(?P<section2>初|底|末))"
+        rf"(?<![\d{_NUMERALS}每年月个正腊闰])(?:(?P<unit>年)(?P<section>初|底|末)(?![一二三四五六七八九十薪])"
+        r"|(?P<unit2>月)(?P<section2>初|底|末)(?!薪))"
     ),
     _section,
 )
 _HOLIDAYS_ALONE = Rule(
     pattern(
         rf"(?:(?<![\u4e00-\u9fff\d])|(?<=[是在到等过从了我你他们和跟这个本想要打算就])|(?=元旦|情人节|圣诞|平安夜|\w?.?节|国庆节))"
-        rf"(?<![{_NUMERALS}])(?P<holiday>{_HOLIDAY})(?![节树老礼贺卡快帽歌装大晚袜岛]|村|路|街|广场|联欢|口)"
+        rf"(?<![{_NUMERALS}])(?P<holiday>{_HOLIDAY})(?![班节树老礼贺卡快帽歌装大晚袜岛]|村|路|街|广场|联欢|口)"
     ),
     _holiday,
 )
 _HALF_YEARS = Rule(pattern("(?P<half>[上下])半年"), _this_half_year)
 _DECADE = Rule(
     pattern(
-        rf"(?:(?:20|二十)世纪|上个?世纪)?(?<![\d{_NUMERALS}])(?P<n>(?:1[5-9]|20)\d0|[2-9]0|[二三四五六七八九]十)年代"
+        rf"(?:(?:20|二十)世纪|上个?世纪)?(?<![\d{_NUMERALS}])(?P<n>(?:1[5-9]|20)\d0|[2-9]0|[二三四五六七八九]十)年代(?![理价表替言码购工谢])"
     ),
     _decade,
 )
@@ -327,7 +342,7 @@ def _rules() -> dict[str, tuple[Rule, ...]]:
         for character in characters:
             found[character] = (*found.get(character, ()), *rules)
 
-    numbered = (_DECADE, _DATE, _YEAR_AND_PART, _AGO, _NUMBERED_DAY)
+    numbered = (_DECADE, _YEAR_RANGE, _DATE, _YEAR_AND_PART, _AGO, _NUMBERED_DAY)
     enter("#" + _ONE_TO_NINE + "十", *numbered)
     enter("两半几好", _AGO)
     enter("大前去今明后", _DATE, _YEAR_AND_PART, _DAY_WORDS)

@@ -21,11 +21,7 @@ def word_before(text: str, position: int) -> str:
 
 def sentence(text: str, start: int, end: int) -> str:
     """Return the sentence, as far as it reaches near, that holds text[start:end]."""
-    first = max(0, start - _REACH)
-    for mark in _SENTENCE_END.finditer(text, first, start):
-        first = mark.end()
-    after = _SENTENCE_END.search(text, end, min(len(text), end + _REACH))
-    return text[first : after.start() if after else min(len(text), end + _REACH)]
+    return _around(_SENTENCE_END, text, start, end)
 
 
 _AHEAD = re.compile(
@@ -54,6 +50,22 @@ _NOW = re.compile(
 )
 
 
+_LOOKS_AHEAD = re.compile(
+    r"(?:\b(?:will|won't|shall|going to|gonna|due|is|are|am|starts|begins|ends|leaves|arrives|opens|closes|expires"
+    r"|runs? out|returns|back|again|[a-z]{2,}ing|(?:i|we|they) (?:start|begin|leave|arrive|open|return|move|fly|go))"
+    rf"|['’](?:ll|s|re|m)){_FEW_WORDS}",
+    re.IGNORECASE,
+)
+_THEN_AHEAD = re.compile(r",?[ \t]{1,2}\w{1,20}(?:['’]ll|[ \t]{1,2}(?:will|shall|am|is|are))\b", re.IGNORECASE)
+
+
+def looks_ahead(match: re.Match[str]) -> bool:
+    """Tell whether an English verb shortly before or right after *match* is of something to come."""
+    first = max(0, match.start() - 60)
+    before = _LOOKS_AHEAD.search(match.string, first, match.start())
+    return bool(before or _THEN_AHEAD.match(match.string, match.end()))
+
+
 def verb_tense(match: re.Match[str]) -> Tense:
     """Return which way the English verb shortly before *match* looks, `OPEN` if none tells."""
     first = max(0, match.start() - 60)
@@ -78,25 +90,31 @@ def sentence_tense(match: re.Match[str]) -> Tense:
 
 
 _HABIT = re.compile(
-    r"\b(?:every|each|usually|always|often|typically|normally|generally|weekly|regularly|whenever|sometimes|never)\b"
-    r"|每|都|总是|总会|老是|通常|一般|经常|常常|平时|习惯|固定|往往",
+    r"\b(?:every|each|usually|always|often|typically|normally|generally|weekly|regularly|whenever|sometimes|never)\b",
     re.IGNORECASE,
 )
-
-
-def is_habit(match: re.Match[str]) -> bool:
-    """Tell whether the sentence of *match* is about what happens again and again."""
-    return bool(_HABIT.search(sentence(match.string, match.start(), match.end())))
-
-
+_HABIT_OF_CLAUSE = re.compile("每|都|总是|总会|老是|通常|一般|经常|常常|平时|习惯|固定|往往")
 _EVENT = re.compile("[我咱了过要去会得约见交回]")
 _CLAUSE_END = re.compile(r"[,，、:：.。!！?？;；\n]")
 
 
+def is_habit(match: re.Match[str]) -> bool:
+    """Tell whether the sentence of *match*, in Chinese its clause, is about what happens again and again."""
+    return bool(_HABIT_OF_CLAUSE.search(_clause(match)) or _HABIT.search(sentence(match.string, *match.span())))
+
+
 def tells_event(match: re.Match[str]) -> bool:
     """Tell whether the Chinese clause of *match* has a word of those that tell what happens to somebody once."""
-    first = max(0, match.start() - _REACH)
-    for mark in _CLAUSE_END.finditer(match.string, first, match.start()):
+    return bool(_EVENT.search(_clause(match)))
+
+
+def _clause(match: re.Match[str]) -> str:
+    return _around(_CLAUSE_END, match.string, *match.span())
+
+
+def _around(ending: re.Pattern[str], text: str, start: int, end: int) -> str:
+    first = max(0, start - _REACH)
+    for mark in ending.finditer(text, first, start):
         first = mark.end()
-    after = _CLAUSE_END.search(match.string, match.end(), min(len(match.string), match.end() + _REACH))
-    return bool(_EVENT.search(match.string, first, after.start() if after else match.end() + _REACH))
+    after = ending.search(text, end, min(len(text), end + _REACH))
+    return text[first : after.start() if after else end + _REACH]

@@ -8,15 +8,17 @@ from datetime import date
 
 from keepstone.logic.times import calendar as cal
 from keepstone.logic.times.calendar import Tense
-from keepstone.logic.times.context import is_habit, sentence_tense, tenses, verb_tense, word_before
+from keepstone.logic.times.context import is_habit, looks_ahead, sentence_tense, tenses, verb_tense, word_before
 from keepstone.logic.times.numbers import ENGLISH_AMOUNT, ENGLISH_NUMBERS, english_amount
 from keepstone.logic.times.values import Grain, Interval, Rule, Said, pattern
 
 _WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
 _MONTHS = "january february march april may june july august september october november december".split()
 _WEEKDAY = f"(?:{'|'.join(_WEEKDAYS)})"
+# Short forms are read only where something else says that a day is meant.
+_ANY_WEEKDAY = rf"(?:{_WEEKDAY}|(?:mon|tues?|wed|thur?s?|fri|sat|sun)\b)"
 _MONTH = f"(?:{'|'.join(_MONTHS)})"
-_ANY_MONTH = rf"(?:{'|'.join(_MONTHS)}|(?:sept|jan|feb|mar|apr|jun|jul|aug|sep|oct|nov|dec)\b\.?)"
+_ANY_MONTH = rf"(?:{'|'.join(_MONTHS)}|(?:sept|jan|feb|mar|apr|jun|jul|aug|sep|oct|nov|dec)\b(?:\.(?= ?[\d,]))?)"
 _SEASON = "(?:spring|summer|autumn|fall|winter)"
 _YEAR = r"(?:1[5-9]|20)\d\d(?![\w%°]|[.,:/-]\d)"
 _NUMBER_ENDS = r"(?![\w%°]|[.,:/]\d| ?(?:am|pm)\b)"
@@ -63,12 +65,13 @@ _BEFORE_MONTH = frozenset("in since until till during by before after from betwe
 _BEFORE_NAME_LIKE = frozenset("in since until till during".split())
 _NAME_LIKE = frozenset("april may june august march".split())
 _BEFORE_WEEKDAY = frozenset("on by until till since before after from for".split())
+_NOT_BEFORE_WEEKDAY = frozenset("a an the any every each some called named black good happy casual and or to".split())
 _BEFORE_HOLIDAY = frozenset("on at by since until till before after for over around".split())
 _BEFORE_YEAR = frozenset(
     "in since until till from during before after early late mid year around between circa".split()
 )
 # "my last year", "the next day": of a life or a story, not of the calendar.
-_OWNERS = frozenset("my his her our their your its the a an one each every final very whose no".split())
+_OWNERS = frozenset("my his her our their your its the a an each every final very whose no".split())
 
 
 def _rel_offset(word: str) -> int:
@@ -78,6 +81,10 @@ def _rel_offset(word: str) -> int:
 def _is_name(word: str) -> bool:
     """Tell the verbs may and march from the months by their capital."""
     return word.lower() not in ("may", "march", "mar") or word[0].isupper()
+
+
+def _weekday_number(word: str) -> int | None:
+    return next((n for n, day in enumerate(_WEEKDAYS) if day.startswith(word.lower().rstrip("."))), None)
 
 
 def _named_day(m: re.Match[str], said: Said) -> Interval | None:
@@ -105,9 +112,11 @@ def _relative(m: re.Match[str], said: Said) -> Interval | None:
         return _relative_part(rel, what, said)
     if what in _UNITS:
         return cal.unit(_UNITS[what], said.today, _rel_offset(rel))
-    if what in _WEEKDAYS:
-        past = rel == "this" and verb_tense(m) is Tense.PAST and said.today.weekday() != _WEEKDAYS.index(what)
-        return _relative_weekday("last" if past else rel, _WEEKDAYS.index(what), said)
+    if (number := _weekday_number(what)) is not None:
+        if what not in _WEEKDAYS and not m["what"][0].isupper():
+            return None
+        past = rel == "this" and verb_tense(m) is Tense.PAST and said.today.weekday() != number
+        return _relative_weekday("last" if past else rel, number, said)
     return _relative_of_year(rel, what, said)
 
 
@@ -189,10 +198,9 @@ def _half_ago(m: re.Match[str], said: Said) -> Interval | None:
 
 
 def _in_amount(m: re.Match[str], said: Said) -> Interval | None:
-    """Read "in three weeks" as a time only where the sentence looks ahead: else it says how long something took."""
-    if sentence_tense(m) is not Tense.FUTURE or word_before(m.string, m.start()) in ("once", "twice", "times", "time"):
-        return None
-    return _counted(m, said, 1)
+    """Read "in three weeks" as a time only after a verb that looks ahead: else it says how long something takes."""
+    ahead = looks_ahead(m) and verb_tense(m) is not Tense.PAST
+    return _counted(m, said, 1) if ahead else None
 
 
 def _iso(m: re.Match[str], said: Said) -> Interval:
@@ -256,15 +264,26 @@ _THEN_MONTH = pattern(rf" (?:to|and|through|until) {_MONTH}\b")
 
 
 def _weekday(m: re.Match[str], said: Said) -> Interval | None:
-    named = word_before(m.string, m.start()) in _BEFORE_WEEKDAY or bool(m["clock"])
-    if not named or is_habit(m) or _MORE_WEEKDAYS.match(m.string, m.end()):
+    number = _weekday_number(m["what"]) or 0
+    if m["rel"]:
+        return cal.weekday(number, said.today, _rel_offset(m["rel"]))
+    if not _names_weekday(m) or is_habit(m) or _MORE_WEEKDAYS.match(m.string, m.end()):
         return None
     tense = verb_tense(m)
     if tense is Tense.OPEN:
         tense = Tense.FUTURE if word_before(m.string, m.start()) in ("by", "until", "till") else sentence_tense(m)
-    behind = (said.today.weekday() - _WEEKDAYS.index(m["what"].lower())) % 7
+    behind = (said.today.weekday() - number) % 7
     found = cal.unit(Grain.DAY, said.today, -behind % 7 if tense is Tense.FUTURE else -behind)
     return cal.part_of(found, m["part"].lower()) if m["part"] else found
+
+
+def _names_weekday(m: re.Match[str]) -> bool:
+    """Tell a day from a kind of day: after "on" and the like, before a clock time, or after a verb and alone."""
+    before = word_before(m.string, m.start())
+    if before in _BEFORE_WEEKDAY or m["clock"]:
+        return True
+    governed = verb_tense(m) is not Tense.OPEN and before not in _NOT_BEFORE_WEEKDAY
+    return governed and bool(_STANDS_ALONE.match(m.string, m.end()))
 
 
 _MORE_WEEKDAYS = pattern(rf"(?: ?[,/&–-] ?| )(?:and |or |to |through |thru |until )?{_WEEKDAY}")
@@ -370,7 +389,8 @@ _DAYS = Rule(
 _RELATIVE = Rule(
     pattern(
         rf"(?P<rel>this (?:past|last|coming|upcoming|next)|{_REL}) (?P<what>{_PART}|week|weekend|month|quarter|year"
-        rf"|decade|{_WEEKDAY}|{_MONTH}|{_SEASON}|{_HOLIDAY})\b(?! (?:of|in (?:the|a|an|each|every|my|{_MONTH}))\b)"
+        rf"|decade|{_ANY_WEEKDAY}|{_MONTH}|{_SEASON}|{_HOLIDAY})(?!\w)"
+        rf"(?! of\b| \d| in (?:(?:the|a|an|each|every|my) )?(?:month|year|{_MONTH})\b)"
     ),
     _relative,
 )
@@ -404,7 +424,11 @@ _MONTH_DAY = Rule(
 )
 _MONTH_ALONE = Rule(pattern(rf"(?P<m>{_ANY_MONTH})(?!\w)(?:{_AFTER})?"), _month)
 _WEEKDAY_ALONE = Rule(
-    pattern(rf"(?P<what>{_WEEKDAY})\b(?! (?:{_PART})s\b)(?: (?P<part>{_PART})\b)?{_CLOCK_FOLLOWS}"), _weekday
+    pattern(
+        rf"(?P<what>{_WEEKDAY})\b(?! (?:{_PART})s\b)"
+        rf"(?: (?:of )?(?P<rel>{_REL}) week\b)?(?: (?P<part>{_PART})\b)?{_CLOCK_FOLLOWS}"
+    ),
+    _weekday,
 )
 _YEAR_ALONE = Rule(pattern(_YEAR), _year)
 _DECADE = Rule(pattern(r"(?P<n>(?:1[5-9]|20)\d0|\d0)['’]?s\b"), _decade)
@@ -431,13 +455,14 @@ def _rules() -> dict[str, tuple[Rule, ...]]:
             found[word] = (*found.get(word, ()), *rules)
 
     enter("#", *_NUMERIC, _DAY_MONTH, *_AMOUNTS, _DECADE, _DAY_OF_MONTH, _YEAR_ALONE)
-    enter(" ".join(ENGLISH_NUMBERS) + " a an half several", *_AMOUNTS)
+    enter(" ".join(ENGLISH_NUMBERS) + " a an half several few", *_AMOUNTS)
     enter("today yesterday tomorrow tonight", _DAYS)
     enter("last next this", _RELATIVE)
     enter("week weekend month quarter year", _BEFORE_LAST)
     enter("day", _TWO_DAYS)
     enter("in", _IN_AMOUNT)
     enter(" ".join(_WEEKDAYS), _BEFORE_LAST, _WEEKDAY_ALONE)
+    enter("mon tue tues wed thu thur thurs fri sat sun")  # what leads a date
     enter(" ".join(_MONTHS) + " sept jan feb mar apr jun jul aug sep oct nov dec", _MONTH_DAY, _MONTH_ALONE)
     enter(" ".join(_DECADES), _DECADE_WORD)
     enter("spring summer autumn fall winter", _SEASON_OF_YEAR)
@@ -450,7 +475,7 @@ def _rules() -> dict[str, tuple[Rule, ...]]:
 RULES = _rules()
 
 # A weekday before a date belongs to it, whatever it says.
-LEADING_WEEKDAY = pattern(rf"(?:{_WEEKDAY}|(?:mon|tues?|wed|thur?s?|fri|sat|sun)\b\.?),? (?:the )?(?=\w)")
+LEADING_WEEKDAY = pattern(rf"{_ANY_WEEKDAY}\.?,? (?:the )?(?=\w)")
 
 RANGE = pattern(r" ?(?:[-–—~]| to | until | till | through | and ) ?")
 _RANGE_YEAR = pattern(_YEAR)
