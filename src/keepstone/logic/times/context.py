@@ -43,7 +43,9 @@ _BACK = re.compile(
 # A verb that governs: up to five words before, in the same clause.
 _FEW_WORDS = r"(?:[ \t\xa0]{1,2}[\w'’-]{1,20}){0,5}[ \t\xa0]{1,2}$"
 _VERB_AHEAD = re.compile(rf"(?:\b(?:will|won't|shall|going to|gonna)|['’]ll){_FEW_WORDS}", re.IGNORECASE)
-_VERB_BACK = re.compile(rf"\b(?:{_IRREGULAR}){_FEW_WORDS}", re.IGNORECASE)
+_VERB_BACK = re.compile(
+    rf"\b(?:(?:i|we|you|he|she|it|they)[ \t\xa0]{{1,2}}[a-z]{{2,16}}ed|{_IRREGULAR}){_FEW_WORDS}", re.IGNORECASE
+)
 _NOW = re.compile(
     r"\b(?:is|are|am|starts?|begins?|ends?|leaves?|arrives?|opens?|expires?|runs? out|returns?)\b|['’](?:s|re|m)\b",
     re.IGNORECASE,

@@ -15,7 +15,7 @@ ENGLISH_NUMBERS = {word: n for n, word in enumerate(_ONES, 1)} | {word: 10 * n f
 _ONE = f"(?:{'|'.join(sorted(ENGLISH_NUMBERS, key=len, reverse=True))})"
 _TEN = f"(?:{'|'.join(_TENS)})"
 _NUMBER = rf"(?:\d{{1,3}}|{_TEN}(?: |-)(?:{'|'.join(_ONES[:9])})|{_ONE}|an?)"
-ENGLISH_AMOUNT = rf"(?:an? couple(?: of)?|(?:a (?:good )?)?few|several|{_NUMBER}(?:(?: or | to |-|–){_NUMBER})?)"
+ENGLISH_AMOUNT = rf"(?:(?:an? )?couple(?: of)?|(?:a (?:good )?)?few|several|{_NUMBER}(?:(?: or | to |-|–){_NUMBER})?)"
 
 _SPLIT = re.compile(r"\s+or\s+|\s+to\s+|(?<=\d)[-–](?=\d)")
 
