@@ -299,6 +299,7 @@ NOTHING = (
     "It was on 31 February 2023.",
     "Section 12.5.2020b applies.",
     "The year is long.",
+    "There are 365 days in a year.",
     "It happened in her last year at school.",
     "He is in his early 30s.",
     "Every May 5 we plant beans.",

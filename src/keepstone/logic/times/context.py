@@ -73,6 +73,8 @@ def verb_tense(match: re.Match[str]) -> Tense:
     first = max(0, match.start() - 60)
     if _VERB_AHEAD.search(match.string, first, match.start()):
         return Tense.FUTURE
+    if word_before(match.string, match.start()) == "for":
+        return Tense.OPEN  # "the session you booked for May 3" tells of the booking
     return Tense.PAST if _VERB_BACK.search(match.string, first, match.start()) else Tense.OPEN
 
 

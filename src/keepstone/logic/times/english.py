@@ -156,7 +156,8 @@ def _half_ago(m: re.Match[str], said: Said) -> Interval | None:
 
 def _in_amount(m: re.Match[str], said: Said) -> Interval | None:
     """Read "in three weeks" as a time only after a verb that looks ahead: else it says how long something takes."""
-    ahead = looks_ahead(m) and verb_tense(m) is not Tense.PAST
+    rate = word_before(m.string, m.start()).rstrip("s") in (*en.UNITS, "time", "once", "twice")
+    ahead = looks_ahead(m) and verb_tense(m) is not Tense.PAST and not rate
     return _counted(m, said, 1) if ahead else None
 
 
@@ -219,7 +220,7 @@ def _names_month(m: re.Match[str], name: str) -> bool:
 
 # A day that the month does not have: what is left of 31 February is no month.
 _DAY_BEFORE = pattern(rf"\d{en.ORDINAL} (?:of )?$")
-_AFTER_MONTH = pattern(rf"\b(?:between {en.MONTH} and|{en.MONTH} (?:to|through|until)) $")
+_AFTER_MONTH = pattern(rf"\b(?:between {en.MONTH} and|from {en.MONTH} (?:to|through|until)) $")
 _THEN_MONTH = pattern(rf" (?:to|and|through|until) {en.MONTH}\b")
 
 
