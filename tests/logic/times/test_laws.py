@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keepstone.errors import InvalidRequestError
 from keepstone.logic.times import Grain, TimeExpression, find, whole
 from keepstone.types import Span
 from tests.logic.times import chinese, english
@@ -59,7 +60,7 @@ def test_a_long_text_is_read_through(piece: str) -> None:
 
 
 def test_a_moment_without_a_zone_is_refused() -> None:
-    with pytest.raises(ValueError, match="aware"):
+    with pytest.raises(InvalidRequestError, match="aware"):
         find("yesterday", SAID.replace(tzinfo=None))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from keepstone.errors import InvalidRequestError
 from keepstone.logic.times.calendar import instants
 from keepstone.logic.times.scan import scan
 from keepstone.logic.times.values import Grain, Said, TimeExpression
@@ -24,10 +25,10 @@ def find(text: str, at: datetime) -> tuple[TimeExpression, ...]:
     "Now" and its like name no time here, nor do durations, ages and what happens again and again.
 
     Raises:
-        ValueError: *at* has no zone.
+        InvalidRequestError: *at* has no zone.
     """
     if at.utcoffset() is None:
-        raise ValueError("The moment at which a text was said must have a time zone; give an aware datetime.")
+        raise InvalidRequestError("The moment at which a text was said must have a time zone; give an aware datetime.")
     found = []
     for first, last, interval in scan(text, Said(at)):
         try:

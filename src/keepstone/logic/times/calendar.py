@@ -28,8 +28,7 @@ _DIALS |= {"evening": (16, 24), "night": (17, 29)}
 
 SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "winter": 12}
 
-# Enough to hold a leap day on either side of any year.
-_YEARS_AROUND = 8
+_YEARS_AROUND_LEAP_DAY = 8
 # A date without a year that is so near is this one, whatever else the sentence tells.
 _NEAR = timedelta(days=60)
 
@@ -95,7 +94,7 @@ def _shifted(grain: Grain, offset: int, said: Said) -> Interval:
     # Elapsed time, so by way of UTC.
     then = (said.at.astimezone(UTC) + offset * _CLOCK[grain]).astimezone(said.at.tzinfo)
     start = then.replace(tzinfo=None, second=0, microsecond=0, minute=then.minute if grain is Grain.MINUTE else 0)
-    return Interval(start, start + _CLOCK[grain], grain)
+    return Interval(start, start + _CLOCK[grain], grain, exact=True)
 
 
 def hull(one: Interval, other: Interval) -> Interval:
@@ -126,7 +125,8 @@ def yearly(month_number: int, day_number: int | None, said: Said, tenses: tuple[
     whole sentence.
     """
     candidates = []
-    for year in range(said.today.year - _YEARS_AROUND, said.today.year + _YEARS_AROUND + 1):
+    around = _YEARS_AROUND_LEAP_DAY if (month_number, day_number) == (2, 29) else 1
+    for year in range(said.today.year - around, said.today.year + around + 1):
         try:
             one = month(year, month_number) if day_number is None else day(year, month_number, day_number)
         except (ValueError, OverflowError):
@@ -209,7 +209,7 @@ def _moved(moment: datetime, years: int) -> datetime:
 def moved_to_zone(one: Interval, offset: timedelta, said: Said) -> Interval:
     """Return an interval that was written with an *offset* from UTC in the wall-clock time of *said*."""
     start = one.start.replace(tzinfo=timezone(offset)).astimezone(said.at.tzinfo).replace(tzinfo=None)
-    return replace(one, start=start, end=start + (one.end - one.start))
+    return replace(one, start=start, end=start + (one.end - one.start), exact=True)
 
 
 def instants(one: Interval, zone: tzinfo | None) -> tuple[datetime, datetime]:
@@ -218,7 +218,9 @@ def instants(one: Interval, zone: tzinfo | None) -> tuple[datetime, datetime]:
     A wall-clock time that a zone skips counts by the offset before the gap (RFC 5545, 3.3.5). An hour or minute that
     comes twice holds both.
     """
-    twice = one.grain in _CLOCK
     start = one.start.replace(tzinfo=zone).astimezone(UTC)
+    if one.exact:
+        return start, start + (one.end - one.start)
+    twice = one.grain in _CLOCK
     end = one.end.replace(tzinfo=zone, fold=int(twice)).astimezone(UTC)
     return start, end if end > start else start + (one.end - one.start)

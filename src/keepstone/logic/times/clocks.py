@@ -18,7 +18,7 @@ _ENGLISH = pattern(rf",?(?: at| around| about| @)? ?{_ABOUT}(?:{_DIAL}|{_DIGITAL
 _ENGLISH_HOUR = pattern(r" (?:at|around|about) (?P<h>\d\d?)(?: o['’]?clock)?(?![\w:]|\.\d)")
 _ENGLISH_FIRST = pattern(rf"(?:{_DIAL}|{_DIGITAL}),?(?: on| in the| of)? (?:the )?")
 _ISO = pattern(
-    r"(?:T| )(?P<h>\d\d):(?P<min>\d\d)(?::\d\d(?:[.,]\d{1,9})?)?"
+    r"(?:T| )(?P<h>[01]\d|2[0-3]):(?P<min>[0-5]\d)(?::\d\d(?:[.,]\d{1,9})?)?"
     r" ?(?:(?P<zulu>Z)|(?P<sign>[+-])(?P<oh>\d\d):?(?P<om>\d\d))?(?![\w:])"
 )
 

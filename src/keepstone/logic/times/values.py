@@ -42,7 +42,8 @@ class Interval:
     """A half-open interval of wall-clock time, without a zone.
 
     `part` names the part of the day, if that is what it is. `yearless` says that the words named no year, so that
-    a range may still move it to the year of its other end.
+    a range may still move it to the year of its other end. `exact` says that `start` is one moment, told apart by
+    its fold, even where the clock shows it twice.
     """
 
     start: datetime
@@ -50,6 +51,7 @@ class Interval:
     grain: Grain
     part: str = ""
     yearless: bool = False
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
