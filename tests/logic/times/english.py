@@ -152,6 +152,7 @@ WEDNESDAY_IN_BERLIN: Group = (
         ("We camped on the Fourth of July.", "Fourth of July | 2023-07-04 | 2023-07-05 | day"),
         ("I taught there from 2015-2018.", "2015-2018 | 2015-01-01 | 2019-01-01 | year"),
         ("I met her last year.", "last year | 2023-01-01 | 2024-01-01 | year"),
+        ("I flew home on the 12th after the fair.", "12th | 2024-05-12 | 2024-05-13 | day"),
         ("The draft is rescheduled for June 3.", "June 3 | 2024-06-03 | 2024-06-04 | day"),
         ("I signed on May 3 and have to start soon.", "May 3 | 2024-05-03 | 2024-05-04 | day"),
         ("He was born on May 20.", "May 20 | 2023-05-20 | 2023-05-21 | day"),
