@@ -337,8 +337,8 @@ def _holiday(m: re.Match[str], said: Said) -> Interval | None:
 
 # A holiday before another noun ("Christmas tree") is a kind of thing; so is a number ("the 3rd floor").
 _STANDS_ALONE = pattern(
-    r" ?(?:$|[^\w\s'’-]|\n|(?:and|or|but|with|at|in|we|i|he|she|they|you|this|last|by|to|for|after|before|during|around|because|when|so|was|is"
-    r"|will|if|then|as|it|morning|evening|night)\b)"
+    r" ?(?:$|[^\w\s'’-]|\n|(?:and|or|but|with|at|in|we|i|he|she|they|you|this|last|by|to|for|after|before|during|around"
+    r"|because|when|so|was|is|will|if|then|as|it|morning|evening|night)\b)"
 )
 
 
