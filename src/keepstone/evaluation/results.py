@@ -43,7 +43,7 @@ SHOWN = (
     "ms",
     "tokens",
 )
-SHOWN_BY_CATEGORY = ("R@10", "full@10", "MRR", "R@1000t", "fresh", "leak@10", "distract@1")
+SHOWN_BY_CATEGORY = ("R@10", "MRR", "R@1000t", "fresh", "leak@10", "distract@1")
 
 Key = tuple[str, str, str]
 
