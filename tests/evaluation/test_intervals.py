@@ -25,8 +25,8 @@ def test_the_interval_is_that_of_a_normal_mean_where_there_are_many_values() -> 
     assert found.low is not None
     assert found.high is not None
     half = 1.96 * 0.5 / math.sqrt(400)
-    assert found.low == pytest.approx(0.5 - half, abs=0.01)
-    assert found.high == pytest.approx(0.5 + half, abs=0.01)
+    assert found.low == pytest.approx(0.5 - half, abs=0.005)
+    assert found.high == pytest.approx(0.5 + half, abs=0.005)
 
 
 @given(st.lists(shares, min_size=5, max_size=30))

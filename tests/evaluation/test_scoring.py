@@ -54,6 +54,7 @@ def test_a_joined_hit_takes_a_place_for_each_source() -> None:
 
 def test_a_turn_keeps_its_first_place_and_is_not_counted_twice() -> None:
     assert measured([hit("t1"), hit("t1"), hit("t1"), hit("t2")], ["t2"])["MRR"] == 1 / 2
+    assert measured([hit("t1"), hit("t2"), hit("t1")], ["t1"])["MRR"] == 1
 
 
 def test_a_quote_must_hold_the_evidence_and_a_derived_statement_need_not() -> None:
@@ -124,6 +125,13 @@ def test_of_a_long_turn_the_part_that_answers_counts() -> None:
     assert covers(f"{'gamma ' * 3}{end}", span) is False
     assert covers(("alpha beta gamma delta " * 20) + end, span)
     assert not covers(start, frozenset(p for p in span if p[0] in end.lower().split()))
+
+
+def test_of_two_parts_that_answer_alike_the_first_counts() -> None:
+    filler = "alpha beta gamma delta " * 40
+    span = span_words(f"{filler} first red cello {filler} second red cello", ["red cello"])
+    assert ("first", "red") in span
+    assert ("second", "red") not in span
 
 
 def test_chinese_counts_by_characters() -> None:
