@@ -58,7 +58,12 @@ def test_certainty_tells_own_questions_from_foreign_and_unanswerable_ones() -> N
 def test_misses_say_why_and_what_came_instead() -> None:
     misses = {m.id: m for m in small().misses}
     assert set(misses) == {"animals now?", "gone?"}
-    assert misses["animals now?"].reasons == ("the older statement came first", "somebody else's fact came first")
+    assert misses["animals now?"].reasons == (
+        "no current statement before the older ones",
+        "somebody else's fact came first",
+    )
+    assert misses["animals now?"].unwanted == (hit("t1").text, hit("t2").text)
+    assert misses["gone?"].unwanted == (hit("t4").text,)
     assert misses["animals now?"].expected == (hit("t3").text,)
     assert misses["animals now?"].found[0] == hit("t2").text
 

@@ -90,7 +90,7 @@ def test_it_has_the_figures_curves_and_misses() -> None:
     assert tags.names.count("figure") == 1
     assert tags.names.count("polyline") == 2
     assert tags.names.count("details") == len(run.misses) == 2
-    assert "the older statement came first" in tags.text
+    assert "no current statement before the older ones" in tags.text
 
 
 def test_two_runs_stand_side_by_side() -> None:

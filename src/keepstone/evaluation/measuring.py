@@ -27,6 +27,11 @@ from keepstone.logic.text import estimate_tokens
 FOREIGN_MAX = 40
 SHOWN_INSTEAD = 5
 
+MISSING = "evidence missing in the first 10 turns"
+OLDER = "no current statement before the older ones"
+FORGOTTEN = "a forgotten turn came back"
+FOREIGN = "somebody else's fact came first"
+
 Progress = Callable[[int, int], None]
 
 
@@ -163,6 +168,7 @@ class _RecordRun:
             answer=question.answer,
             reasons=reasons,
             expected=tuple(self._said[e] for e in expected),
+            unwanted=tuple(self._said[e] for e in _unwanted(question, reasons)),
             found=tuple(h.text for h in seen[:SHOWN_INSTEAD]),
             trace="\n".join(t for t in traces if t) or None,
         )
@@ -171,12 +177,18 @@ class _RecordRun:
 def _reasons(measures: dict[str, float]) -> tuple[str, ...]:
     """Why a question counts as missed, for people."""
     wrong = {
-        "evidence missing in the first 10 turns": measures.get(f"full@{FIRST_PLACES}") == 0,
-        "the older statement came first": measures.get("fresh") == 0,
-        "a forgotten turn came back": measures.get("leak@10") == 1,
-        "somebody else's fact came first": measures.get("distract@1") == 1,
+        MISSING: measures.get(f"full@{FIRST_PLACES}") == 0,
+        OLDER: measures.get("fresh") == 0,
+        FORGOTTEN: measures.get("leak@10") == 1,
+        FOREIGN: measures.get("distract@1") == 1,
     }
     return tuple(reason for reason, happened in wrong.items() if happened)
+
+
+def _unwanted(question: Question, reasons: Sequence[str]) -> list[str]:
+    """The turns that the reasons speak of."""
+    turns = {OLDER: question.stale, FORGOTTEN: question.forbidden, FOREIGN: question.distractors}
+    return [t for reason, named in turns.items() if reason in reasons for t in named]
 
 
 def _places_first(hits: Sequence[Found]) -> Sequence[Found]:

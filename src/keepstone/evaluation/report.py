@@ -150,12 +150,13 @@ def _miss(miss: Miss) -> str:
     trace = f"<dt>trace</dt><dd><pre>{escape(miss.trace)}</pre></dd>" if miss.trace else ""
     answer = f"<dt>answer</dt>{_texts([miss.answer])}" if miss.answer else ""
     expected = f"<dt>expected</dt>{_texts(miss.expected)}" if miss.expected else ""
+    unwanted = f"<dt>not wanted</dt>{_texts(miss.unwanted)}" if miss.unwanted else ""
     where = escape(f"{miss.pack} · {miss.record} · {miss.id} · {miss.category}")
     return (
         f"<details><summary><bdi>{escape(miss.question)}</bdi> "
         f'<span class="bad">{escape("; ".join(miss.reasons))}</span></summary>'
         f'<p class="dim">{where}</p><dl>{answer}{expected}'
-        f"<dt>found instead</dt>{_texts(miss.found) or '<dd>nothing</dd>'}{trace}</dl></details>"
+        f"{unwanted}<dt>found</dt>{_texts(miss.found) or '<dd>nothing</dd>'}{trace}</dl></details>"
     )
 
 

@@ -67,7 +67,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Miss:
-    """A question that went wrong: why, what was expected, what came instead, and the trace where there is one."""
+    """A question that went wrong: why, what was expected, what came instead, and the trace where there is one.
+
+    `unwanted` are the stale, forgotten or foreign turns that came where they should not.
+    """
 
     pack: str
     record: str
@@ -77,6 +80,7 @@ class Miss:
     answer: str
     reasons: tuple[str, ...]
     expected: tuple[str, ...]
+    unwanted: tuple[str, ...]
     found: tuple[str, ...]
     trace: str | None = None
 
@@ -207,5 +211,5 @@ def read_result(path: Path) -> Evaluation:
 
 
 def _miss(raw: Mapping[str, Any]) -> Miss:
-    lists = {name: tuple(raw[name]) for name in ("reasons", "expected", "found")}
+    lists = {name: tuple(raw[name]) for name in ("reasons", "expected", "unwanted", "found")}
     return Miss(**{**raw, **lists})
