@@ -58,6 +58,7 @@ bench: $(DEV) ## Measure latency and size
 
 bench-retrieval: $(DEV) ## Measure what search finds
 	$(BIN)/python benchmarks/retrieval.py
+	$(BIN)/python benchmarks/agreement.py
 
 gates: $(DEV) ## Hold the measured quality against its floors, where the labelled packs are at hand
 	@if [ -d '$(SHARED)' ]; then $(BIN)/python benchmarks/gates.py '$(SHARED)'; \

@@ -23,18 +23,19 @@ import argparse
 import asyncio
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks import packs
-from benchmarks.retriever import USER, Search, embedder
+from benchmarks.retriever import embedder
 from keepstone.contract import CandidateQuery, Candidates
 from keepstone.embedders.hashing import HashingEmbedder
+from keepstone.evaluation.pack import Question, Record, conversations, embedded_texts, read
+from keepstone.evaluation.retriever import USER, KeepstoneRetriever
 from keepstone.logic.ranking import calibration_of, rank
 from keepstone.logic.text import language, normalise, term_counts
 from keepstone.protocols import Embedder
@@ -113,21 +114,25 @@ def background(paths: Sequence[Path], model: Embedder, *, pooled: bool) -> Backg
     """Return the background of an embedder on *paths*; packs with one record have no unrelated texts."""
     found = Background(pooled=pooled)
     for path in paths:
-        records = packs.records(path)
-        asked = [_vectors(model, packs.questions(r), "query") for r in records]
+        records = read(path).records
+        asked = [_vectors(model, _questions(r), "query") for r in records]
         said = [_vectors(model, _documents(r), "document") for r in records]
         cosines = [
             (a @ d.T).ravel() for i, a in enumerate(asked) for j, d in enumerate(said) if i != j and len(a) and len(d)
         ]
         if cosines:
             together = np.concatenate(cosines)
-            found.add(packs.questions(records[0])[0], together)
+            found.add(_questions(records[0])[0], together)
             print(f"  {path.stem}: mean {together.mean():.4f}, deviation {together.std():.4f}")
     return found
 
 
-def _documents(record: packs.Record) -> list[str]:
-    texts = [t for _, messages in packs.conversations(record) for t in packs.embedded_texts(messages)]
+def _questions(record: Record) -> list[str]:
+    return [normalise(q.text).strip() for q in record.questions]
+
+
+def _documents(record: Record) -> list[str]:
+    texts = [t for _, messages in conversations(record) for t in embedded_texts(messages)]
     return list(dict.fromkeys(texts))
 
 
@@ -137,13 +142,13 @@ def _vectors(model: Embedder, texts: Sequence[str], kind: Literal["query", "docu
 
 def collect(path: Path, model: Embedder | None, against: Background | None, words: Words) -> Iterator[Asked]:
     """Yield the first hits of every question of a pack, its own and foreign ones."""
-    records = packs.records(path)
+    records = read(path).records
     for record in records:
         view = View(path.stem, record, model, against, words)
-        own = [q for q in record["questions"] if q["evidence"] and q.get("answerable", True)]
-        others = [q for r in records if r is not record for q in r["questions"] if q.get("answerable", True)]
-        drawn = random.Random(record["id"]).sample(others, min(FOREIGN_MAX, len(own), len(others)))
-        unanswerable = [q for q in record["questions"] if not q.get("answerable", True)]
+        own = [q for q in record.questions if q.evidence and q.answerable]
+        others = [q for r in records if r is not record for q in r.questions if q.answerable]
+        drawn = random.Random(record.id).sample(others, min(FOREIGN_MAX, len(own), len(others)))
+        unanswerable = [q for q in record.questions if not q.answerable]
         yield from (view.ask(q, "own") for q in own)
         yield from (view.ask(q, "foreign") for q in drawn)
         yield from (view.ask(q, "unanswerable") for q in unanswerable)
@@ -153,18 +158,18 @@ class View:
     """One record in a store of its own, and what its first hits are like."""
 
     def __init__(
-        self, pack: str, record: packs.Record, model: Embedder | None, against: Background | None, words: Words
+        self, pack: str, record: Record, model: Embedder | None, against: Background | None, words: Words
     ) -> None:
         self._pack, self._model, self._against, self._words = pack, model, against, words
-        self._search = Search(record, model or "none")
+        self._search = KeepstoneRetriever(record, model or "none")
         self._calibration = calibration_of(None if model is None else model.key.name)
-        self._order = {t["id"]: i for i, t in enumerate(t for s in record["sessions"] for t in s["turns"])}
+        self._order = {t.id: i for i, t in enumerate(record.turns)}
 
-    def ask(self, question: Mapping[str, Any], kind: Kind) -> Asked:
+    def ask(self, question: Question, kind: Kind) -> Asked:
         """Return the first hits of a question; one that is asked inside the dialogue sees what was said before."""
-        said = normalise(question["question"]).strip()
-        before = self._order.get(question.get("asof", "")) if kind == "own" else None
-        wanted = set(question["evidence"]) if kind == "own" else set()
+        said = normalise(question.text).strip()
+        before = self._order.get(question.asof or "") if kind == "own" else None
+        wanted = set(question.evidence) if kind == "own" else set()
         found = self._candidates(said, 100 if before is None else len(self._order))
         ranked = rank(found, self._calibration)[: HITS if before is None else None]
         ids = [r.candidate.memory_id for r in ranked]

@@ -31,7 +31,10 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT / "src"), "KEEPSTONE_EMBEDDER": "hashing", **more}
 
 
-def process(arguments: Sequence[str], stdin: bytes = b"", **more: str) -> subprocess.CompletedProcess[bytes]:
+def process(
+    arguments: Sequence[str], stdin: bytes = b"", cwd: Path | None = None, **more: str
+) -> subprocess.CompletedProcess[bytes]:
     """Run the real program to its end."""
     command = [sys.executable, "-m", "keepstone", *arguments]
-    return subprocess.run(command, input=stdin, capture_output=True, env=environment(**more), timeout=60, check=False)
+    env = environment(**more)
+    return subprocess.run(command, input=stdin, capture_output=True, env=env, cwd=cwd, timeout=60, check=False)

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 import keepstone
-from keepstone.cli import checking, moving, output, reading, writing
+from keepstone.cli import checking, evaluating, moving, output, reading, writing
 from keepstone.errors import InvalidRequestError, KeepstoneError
 
 FAILED, ASKED_WRONGLY = 1, 2
@@ -59,6 +59,7 @@ for name, command in (
     ("reset", writing.reset),
 ):
     app.command(name)(command)
+app.add_typer(evaluating.app)
 
 
 def _version(wanted: bool) -> None:

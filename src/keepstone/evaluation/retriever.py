@@ -1,0 +1,253 @@
+"""What is evaluated: the whole product, or anybody's search, behind one interface."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+import tempfile
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from keepstone import config, providers
+from keepstone.blocking import Memory
+from keepstone.contract import EmbedderKey, Vector
+from keepstone.errors import InvalidRequestError
+from keepstone.evaluation.pack import Record, conversations
+from keepstone.evaluation.scoring import Found, said_by
+from keepstone.limits import DEFAULT_LIMITS
+from keepstone.logic.text import estimate_tokens, spoken
+from keepstone.protocols import Embedder
+from keepstone.types import Hit, Kind
+
+USER = "user"
+LIMITS = replace(DEFAULT_LIMITS, hits_max=100_000)
+
+
+class Retriever(Protocol):
+    """Answers questions over one record."""
+
+    def search(self, question: str, limit: int, at: datetime | None) -> Sequence[Found]:
+        """Return up to *limit* hits, best first, for a question asked on the day *at*."""
+        ...
+
+    def context(self, question: str, max_tokens: int, at: datetime | None) -> str | None:
+        """Return what a prompt would get within *max_tokens*; None if this retriever makes no contexts."""
+        ...
+
+    def trace(self, question: str, expected: str, at: datetime | None) -> str | None:
+        """Return at which stage the turn *expected* was lost, for people; None if this retriever cannot tell."""
+        ...
+
+    def close(self) -> None:
+        """Release what the record took."""
+        ...
+
+
+Factory = Callable[[Record], Retriever]
+
+
+class StandingClock:
+    """A clock that stands where it was put."""
+
+    def __init__(self) -> None:
+        self.now = config.utc_now()
+
+    def __call__(self) -> datetime:
+        """Return where it stands."""
+        return self.now
+
+
+class LastQuery:
+    """An embedder that keeps the vector of its last query: a search and the contexts after it embed it once."""
+
+    def __init__(self, inner: Embedder) -> None:
+        self._inner = inner
+        self._last: tuple[str, list[Vector]] = ("", [])
+
+    @property
+    def key(self) -> EmbedderKey:
+        """The space of its vectors, which is that of the embedder inside."""
+        return self._inner.key
+
+    async def embed(self, texts: Sequence[str], kind: Literal["query", "document"]) -> list[Vector]:
+        """Return one unit vector a text."""
+        if kind == "document" or len(texts) != 1:
+            return await self._inner.embed(texts, kind)
+        if self._last[0] != texts[0] or not self._last[1]:
+            self._last = (texts[0], await self._inner.embed(texts, kind))
+        return self._last[1]
+
+
+@runtime_checkable
+class MakesContexts(Protocol):
+    """A memory that fits what it finds into a token budget."""
+
+    def context(self, query: str, *, user_id: str, max_tokens: int, counter: Callable[[str], int]) -> _Context:
+        """Return the text for a prompt."""
+        ...
+
+
+class _Context(Protocol):
+    @property
+    def text(self) -> str:
+        """The text for a prompt."""
+        ...
+
+
+class KeepstoneRetriever:
+    """One record in a store of its own, in a temporary folder that goes with it.
+
+    Turn ids are message ids, speakers are names, sessions are runs, and the clock stands at the time of the session. A
+    question is asked at the end of its day. *embedder* is an object or a name; "none" is words alone.
+    """
+
+    def __init__(self, record: Record, embedder: Embedder | str | None = None) -> None:
+        folder = tempfile.TemporaryDirectory(prefix="keepstone-evaluation-", ignore_cleanup_errors=True)
+        self._clock = StandingClock()
+        path = Path(folder.name) / "memory.db"
+        self.memory = Memory(path, embedder=embedder, clock=self._clock, limits=LIMITS, actor="evaluation")
+        self.close = weakref.finalize(self, _release, self.memory, folder)
+        for session, messages in conversations(record):
+            if messages[0].timestamp is not None:
+                self._clock.now = messages[0].timestamp
+            self.memory.add(messages, user_id=USER, run_id=session)
+
+    @property
+    def now(self) -> datetime:
+        """The time at which a search is made."""
+        return self._clock.now
+
+    def search(self, question: str, limit: int, at: datetime | None = None) -> list[Found]:
+        """Return the passages that matched, with their speakers in front."""
+        self._stand(at)
+        return [found(h) for h in self.memory.search(question, user_id=USER, limit=limit)]
+
+    def context(self, question: str, max_tokens: int, at: datetime | None = None) -> str | None:
+        """Return the context that the memory makes; None if this version makes none."""
+        self._stand(at)
+        memory: object = self.memory
+        if not isinstance(memory, MakesContexts):
+            return None
+        # Counted as the evaluation counts, so that every system spends the same budget.
+        return memory.context(question, user_id=USER, max_tokens=max_tokens, counter=estimate_tokens).text
+
+    def trace(self, question: str, expected: str, at: datetime | None = None) -> str | None:
+        """Return None: this version keeps no trace of what was lost."""
+        return None
+
+    def _stand(self, at: datetime | None) -> None:
+        if at is not None:
+            self._clock.now = at.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+
+
+def found(hit: Hit) -> Found:
+    """Return a hit as it is scored; anything but an episode is distilled from its sources."""
+    return Found(
+        text=spoken(hit.memory.name, hit.passage),
+        sources=hit.sources,
+        score=hit.score,
+        derived=hit.memory.kind is not Kind.EPISODE,
+    )
+
+
+def product(embedder: str | None = None) -> Factory:
+    """Return a factory for the whole product with *embedder*, by name; all records share one.
+
+    Raises:
+        ConfigError: there is no such embedder.
+    """
+    made = providers.embedder(embedder)
+    # The wrapper has no close(): the record that ends first must not close what the others use.
+    shared: Embedder | str = "none" if made is None else LastQuery(made)
+    return lambda record: KeepstoneRetriever(record, shared)
+
+
+def foreign(reference: str) -> Factory:
+    """Return a factory for the retriever that *reference* names as `module:factory`, looked up from this folder.
+
+    The factory gets a record as it stands in the pack and returns `search(question, k)`, or with a third parameter `at`
+    (an ISO date or None). A hit is a turn id, or a mapping with `text`, `source` (turn ids), `score` and `derived`. If
+    the search has an attribute `context(question, max_tokens)`, or with `at`, its text is scored too.
+
+    Raises:
+        InvalidRequestError: there is no such module or function.
+    """
+    name, _, attribute = reference.partition(":")
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        make = getattr(importlib.import_module(name), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InvalidRequestError(f"{reference!r} is no module:factory that can be imported ({error}).") from error
+    return lambda record: ForeignRetriever(make(record.raw), record)
+
+
+class ForeignRetriever:
+    """Somebody else's search over one record, as `foreign` describes it."""
+
+    def __init__(self, search: Callable[..., Sequence[Any]], record: Record) -> None:
+        self._search, self._said = search, said_by(record)
+        self._takes_time = _takes_time(search)
+        self._context: Callable[..., Any] | None = getattr(search, "context", None)
+
+    def search(self, question: str, limit: int, at: datetime | None) -> list[Found]:
+        """Return the hits of the search.
+
+        Raises:
+            InvalidRequestError: a hit has another form, or names a turn that the record does not have.
+        """
+        more = {"at": _day(at)} if self._takes_time else {}
+        return [self._found(h) for h in self._search(question, limit, **more)]
+
+    def context(self, question: str, max_tokens: int, at: datetime | None) -> str | None:
+        """Return the text of the search's context; None if it has none."""
+        if self._context is None:
+            return None
+        more = {"at": _day(at)} if _takes_time(self._context) else {}
+        made = self._context(question, max_tokens, **more)
+        return str(made["text"] if isinstance(made, Mapping) else made)
+
+    def trace(self, question: str, expected: str, at: datetime | None) -> str | None:
+        """Return None: a foreign search does not explain itself."""
+        return None
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _found(self, hit: Any) -> Found:
+        if isinstance(hit, str):
+            return Found(text=self._said[self._known(hit)], sources=(hit,), whole=True)
+        if not isinstance(hit, Mapping) or not isinstance(hit.get("text"), str) or "source" not in hit:
+            raise InvalidRequestError(f"A hit is a turn id, or a mapping with text and source, not {hit!r:.200}.")
+        score = hit.get("score")
+        return Found(
+            text=hit["text"],
+            sources=tuple(self._known(str(s)) for s in hit["source"]),
+            score=None if score is None else float(score),
+            derived=bool(hit.get("derived")),
+            whole=bool(hit.get("whole")),
+        )
+
+    def _known(self, turn: str) -> str:
+        if turn not in self._said:
+            raise InvalidRequestError(f"A hit names a turn that the record does not have: {turn!r}.")
+        return turn
+
+
+def _takes_time(call: Callable[..., Any]) -> bool:
+    return "at" in inspect.signature(call).parameters
+
+
+def _day(at: datetime | None) -> str | None:
+    return None if at is None else at.date().isoformat()
+
+
+def _release(memory: Memory, folder: tempfile.TemporaryDirectory[str]) -> None:
+    memory.close()
+    folder.cleanup()
