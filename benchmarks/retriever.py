@@ -21,7 +21,7 @@ from benchmarks.embedding_cache import CachedEmbedder
 from keepstone import Hit, Memory
 from keepstone.embedders.local import LocalEmbedder
 from keepstone.limits import DEFAULT_LIMITS
-from keepstone.logic.text import spoken
+from keepstone.logic.text import estimate_tokens, spoken
 from keepstone.protocols import Embedder
 
 USER = "user"
@@ -70,10 +70,19 @@ class Search:
 
     def __call__(self, question: str, k: int, at: str | None = None) -> list[Answer]:
         """Return up to *k* hits for a question asked at the end of the day *at*."""
+        self._ask_at(at)
+        return [answer(h) for h in self.memory.search(question, user_id=USER, limit=k)]
+
+    def context(self, question: str, max_tokens: int, at: str | None = None) -> str:
+        """Return the context for a question asked at the end of the day *at*, by the scorer's count of tokens."""
+        self._ask_at(at)
+        found = self.memory.context(question, user_id=USER, max_tokens=max_tokens, counter=estimate_tokens)
+        return found.text
+
+    def _ask_at(self, at: str | None) -> None:
         when = packs.moment(at)
         if when is not None:
             self._clock.now = when + timedelta(days=1)
-        return [answer(h) for h in self.memory.search(question, user_id=USER, limit=k)]
 
 
 def answer(hit: Hit) -> Answer:

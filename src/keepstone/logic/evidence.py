@@ -1,0 +1,142 @@
+"""What a context can show: hits and standing memories as single lines, and which of them say nothing new."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from keepstone.logic.text import tokens
+from keepstone.types import Hit, Kind, LedgerMessage, LeftOut, MemoryRecord, Scope, Span, Status
+
+# From here on, a statement says most of what the message says that it came from.
+COVERED_SHARE = 0.6
+CUT = "…"
+
+# White space and control characters of any kind: each could begin a line of its own somewhere.
+_BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+
+# A message in its conversation: the exact scope, and the position in it.
+Position = tuple[Scope, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One memory as a line: `shown` has no line break, `position` is None for what is not one known message.
+
+    `score` is that of the hit, None for a standing memory; `terms` are the index tokens of `shown`.
+    """
+
+    record: MemoryRecord
+    spans: tuple[Span, ...]
+    shown: str
+    terms: frozenset[str]
+    score: float | None = None
+    position: Position | None = None
+
+    @property
+    def is_statement(self) -> bool:
+        """True for what was distilled: a fact, profile, procedure or summary."""
+        return self.record.kind is not Kind.EPISODE
+
+    @property
+    def is_superseded(self) -> bool:
+        """True for what is believed no more."""
+        return self.record.status is Status.SUPERSEDED
+
+    @property
+    def when(self) -> datetime:
+        """When it was said or began to hold, if that is known, else when Keepstone learned it."""
+        record = self.record
+        if self.is_statement:
+            return record.valid_from or record.occurred_at or record.created_at
+        return record.occurred_at or record.created_at
+
+    @property
+    def order(self) -> tuple[datetime, int, str]:
+        """What sorts lines by time; equal times go by the order of adding."""
+        return self.when, self.record.sequence, self.record.id
+
+    def follows(self, other: Evidence) -> bool:
+        """Return whether this is the message straight after *other* in the same conversation."""
+        if self.position is None or other.position is None:
+            return False
+        return self.position == (other.position[0], other.position[1] + 1)
+
+
+def folded(text: str) -> str:
+    """Return *text* in one line: every run of white space and control characters becomes one space."""
+    return _BREAKS.sub(" ", text).strip()
+
+
+def shown(text: str, spans: Sequence[Span]) -> str:
+    """Return the parts of *text* at *spans* in one line, with an ellipsis wherever something is cut."""
+    parts = [folded(text[s.start : s.end]) for s in spans]
+    line = f" {CUT} ".join(p for p in parts if p)
+    before = folded(text[: spans[0].start]) if spans else ""
+    after = folded(text[spans[-1].end :]) if spans else ""
+    return f"{CUT + ' ' if before else ''}{line}{' ' + CUT if after else ''}"
+
+
+def positions(around: Sequence[LedgerMessage]) -> dict[tuple[Scope, str], Position]:
+    """Return where each message stands, by its conversation and public id."""
+    return {(m.scope, m.public_id): (m.scope, m.position) for m in around}
+
+
+def of_hit(hit: Hit, where: Mapping[tuple[Scope, str], Position]) -> Evidence:
+    """Return a hit as evidence; a memory that was said several times stands where it was said last."""
+    spans = (hit.span,)
+    line = shown(hit.text, spans)
+    known = [where[hit.memory.scope, s] for s in hit.sources if (hit.memory.scope, s) in where]
+    position = max(known, key=lambda p: p[1]) if known and hit.memory.kind is Kind.EPISODE else None
+    return Evidence(
+        record=hit.memory,
+        spans=spans,
+        shown=line,
+        terms=frozenset(tokens(line)),
+        score=hit.score,
+        position=position,
+    )
+
+
+def of_record(record: MemoryRecord) -> Evidence:
+    """Return a whole memory as evidence that no search found."""
+    spans = (Span(start=0, end=len(record.text)),)
+    line = shown(record.text, spans)
+    return Evidence(record=record, spans=spans, shown=line, terms=frozenset(tokens(line)))
+
+
+def without_covered(
+    found: Sequence[Evidence], standing: Sequence[Evidence], query: str
+) -> tuple[list[Evidence], list[LeftOut]]:
+    """Return *found* without what *standing* shows, and without episodes that a statement says, and those episodes.
+
+    A statement says an episode if it came from the same message, they share words, and it has every word of the
+    query that the episode has, or most of the episode's words.
+    """
+    there = {e.record.id for e in standing}
+    rest = [e for e in found if e.record.id not in there]
+    statements = [*standing, *(e for e in rest if e.is_statement)]
+    asked = frozenset(tokens(query))
+    kept: list[Evidence] = []
+    covered: list[LeftOut] = []
+    for entry in rest:
+        by = None if entry.is_statement else next((s for s in statements if _says(s, entry, asked)), None)
+        if by is None:
+            kept.append(entry)
+        else:
+            covered.append(
+                LeftOut(memory_id=entry.record.id, reason="covered", score=entry.score, other_id=by.record.id)
+            )
+    return kept, covered
+
+
+def _says(statement: Evidence, episode: Evidence, asked: frozenset[str]) -> bool:
+    if not set(statement.record.sources) & set(episode.record.sources):
+        return False
+    # Callers' ids are unique in one conversation only: without a common word it may be another message.
+    common = statement.terms & episode.terms
+    if not common or not statement.record.scope.sees(episode.record.scope):
+        return False
+    return episode.terms & asked <= statement.terms or len(common) >= COVERED_SHARE * len(episode.terms)
