@@ -181,7 +181,7 @@ def share(given: object, what: str) -> float:
     return float(given)
 
 
-def counter(given: Callable[[str], int]) -> Callable[[str], int]:
+def counter(given: object) -> Callable[[str], int]:
     """Return a counter of tokens that checks what *given* answers.
 
     Raises:

@@ -167,7 +167,7 @@ class AsyncMemory(Changing):
                 kinds=door.kinds(kinds),
                 include_expired=False,
                 include_superseded=include_superseded,
-                explain=False,
+                explain=True,
                 partitions_max=self._limits.fan_out_partitions_max,
             ),
             format=door.one_of(format, "format", FORMATS),

@@ -26,28 +26,6 @@ class Budget:
     counter: Counter
 
 
-def without_duplicates(found: Sequence[Evidence]) -> tuple[list[Evidence], list[LeftOut]]:
-    """Return *found*, best first, without those that only repeat words of the same speaker, and those."""
-    kept: list[Evidence] = []
-    repeated: list[LeftOut] = []
-    for entry in found:
-        same = next((k for k in kept if _repeats(entry, k)), None)
-        if same is None:
-            kept.append(entry)
-        else:
-            repeated.append(
-                LeftOut(memory_id=entry.record.id, reason="duplicate", score=entry.score, other_id=same.record.id)
-            )
-    return kept, repeated
-
-
-def _repeats(entry: Evidence, earlier: Evidence) -> bool:
-    one, other = entry.record, earlier.record
-    if (one.kind, one.role, one.name, one.status) != (other.kind, other.role, other.name, other.status):
-        return False
-    return entry.shown == earlier.shown or (bool(entry.terms) and entry.terms <= earlier.terms)
-
-
 class Fitting:
     """Fits lines into a budget, counting the whole formatted text."""
 
@@ -68,9 +46,7 @@ class Fitting:
         kept = self._fitted(entries, most, lambda some: self.size(_by_adding(some), []))
         return _by_adding(kept), _no_room(entries, kept)
 
-    def found(
-        self, standing: Sequence[Evidence], entries: Sequence[Evidence]
-    ) -> tuple[list[Evidence], list[LeftOut]]:
+    def found(self, standing: Sequence[Evidence], entries: Sequence[Evidence]) -> tuple[list[Evidence], list[LeftOut]]:
         """Return those of *entries*, best first, that fit beside *standing*."""
         kept = self._fitted(entries, self._budget.tokens, lambda some: self.size(standing, some))
         return kept, _no_room(entries, kept)
@@ -107,6 +83,4 @@ def _by_adding(entries: Sequence[Evidence]) -> list[Evidence]:
 
 def _no_room(entries: Sequence[Evidence], kept: Sequence[Evidence]) -> list[LeftOut]:
     there = {e.record.id for e in kept}
-    return [
-        LeftOut(memory_id=e.record.id, reason="budget", score=e.score) for e in entries if e.record.id not in there
-    ]
+    return [LeftOut(memory_id=e.record.id, reason="budget", score=e.score) for e in entries if e.record.id not in there]

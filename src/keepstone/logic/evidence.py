@@ -1,4 +1,4 @@
-"""What a context can show: hits and standing memories as single lines, and which of them say nothing new."""
+"""What a context can show: hits and standing memories as single lines, each with its place in a conversation."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from keepstone.logic.text import tokens
-from keepstone.types import Hit, Kind, LedgerMessage, LeftOut, MemoryRecord, Scope, Span, Status
+from keepstone.types import Hit, Kind, LedgerMessage, MemoryRecord, Scope, Span, Status
 
-# From here on, a statement says most of what the message says that it came from.
-COVERED_SHARE = 0.6
 CUT = "…"
 
 # White space and control characters of any kind: each could begin a line of its own somewhere.
@@ -19,13 +17,16 @@ _BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 # A message in its conversation: the exact scope, and the position in it.
 Position = tuple[Scope, int]
+# Where messages stand, by the exact scope and the public id.
+Places = Mapping[tuple[Scope, str], Position]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """One memory as a line: `shown` has no line break, `position` is None for what is not one known message.
 
-    `score` is that of the hit, None for a standing memory; `terms` are the index tokens of `shown`.
+    `score` is that of the hit, None for a standing memory; `value` is what the hit is ranked by, in any unit; `terms`
+    are the index tokens of `shown`.
     """
 
     record: MemoryRecord
@@ -33,6 +34,7 @@ class Evidence:
     shown: str
     terms: frozenset[str]
     score: float | None = None
+    value: float = 0.0
     position: Position | None = None
 
     @property
@@ -79,24 +81,31 @@ def shown(text: str, spans: Sequence[Span]) -> str:
     return f"{CUT + ' ' if before else ''}{line}{' ' + CUT if after else ''}"
 
 
-def positions(around: Sequence[LedgerMessage]) -> dict[tuple[Scope, str], Position]:
+def positions(around: Sequence[LedgerMessage]) -> Places:
     """Return where each message stands, by its conversation and public id."""
     return {(m.scope, m.public_id): (m.scope, m.position) for m in around}
 
 
-def of_hit(hit: Hit, where: Mapping[tuple[Scope, str], Position]) -> Evidence:
-    """Return a hit as evidence; a memory that was said several times stands where it was said last."""
+def position(hit: Hit, where: Places) -> Position | None:
+    """Return where the message of an episode stands; one that was said several times stands where it was said last."""
+    if hit.memory.kind is not Kind.EPISODE:
+        return None
+    known = [where[hit.memory.scope, s] for s in hit.sources if (hit.memory.scope, s) in where]
+    return max(known, key=lambda p: p[1], default=None)
+
+
+def of_hit(hit: Hit, where: Places) -> Evidence:
+    """Return a hit as evidence: the passage that matched."""
     spans = (hit.span,)
     line = shown(hit.text, spans)
-    known = [where[hit.memory.scope, s] for s in hit.sources if (hit.memory.scope, s) in where]
-    position = max(known, key=lambda p: p[1]) if known and hit.memory.kind is Kind.EPISODE else None
     return Evidence(
         record=hit.memory,
         spans=spans,
         shown=line,
         terms=frozenset(tokens(line)),
         score=hit.score,
-        position=position,
+        value=hit.explanation.fused if hit.explanation is not None else hit.score,
+        position=position(hit, where),
     )
 
 
@@ -105,38 +114,3 @@ def of_record(record: MemoryRecord) -> Evidence:
     spans = (Span(start=0, end=len(record.text)),)
     line = shown(record.text, spans)
     return Evidence(record=record, spans=spans, shown=line, terms=frozenset(tokens(line)))
-
-
-def without_covered(
-    found: Sequence[Evidence], standing: Sequence[Evidence], query: str
-) -> tuple[list[Evidence], list[LeftOut]]:
-    """Return *found* without what *standing* shows, and without episodes that a statement says, and those episodes.
-
-    A statement says an episode if it came from the same message, they share words, and it has every word of the
-    query that the episode has, or most of the episode's words.
-    """
-    there = {e.record.id for e in standing}
-    rest = [e for e in found if e.record.id not in there]
-    statements = [*standing, *(e for e in rest if e.is_statement)]
-    asked = frozenset(tokens(query))
-    kept: list[Evidence] = []
-    covered: list[LeftOut] = []
-    for entry in rest:
-        by = None if entry.is_statement else next((s for s in statements if _says(s, entry, asked)), None)
-        if by is None:
-            kept.append(entry)
-        else:
-            covered.append(
-                LeftOut(memory_id=entry.record.id, reason="covered", score=entry.score, other_id=by.record.id)
-            )
-    return kept, covered
-
-
-def _says(statement: Evidence, episode: Evidence, asked: frozenset[str]) -> bool:
-    if not set(statement.record.sources) & set(episode.record.sources):
-        return False
-    # Callers' ids are unique in one conversation only: without a common word it may be another message.
-    common = statement.terms & episode.terms
-    if not common or not statement.record.scope.sees(episode.record.scope):
-        return False
-    return episode.terms & asked <= statement.terms or len(common) >= COVERED_SHARE * len(episode.terms)

@@ -1,7 +1,7 @@
 """Formats of a context: lines under headings, as plain text, Markdown or XML, and where each line stands.
 
-Memory text is quoted: it never begins a line, holds no line break, and is escaped in XML, so that no text can pass for a
-heading or for another line.
+Memory text is quoted: it never begins a line, holds no line break, and is escaped in XML, so that no text can pass
+for a heading or for another line.
 """
 
 from __future__ import annotations
