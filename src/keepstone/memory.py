@@ -12,8 +12,8 @@ from keepstone.changing import Changing
 from keepstone.contract import ListQuery
 from keepstone.errors import ConfigError
 from keepstone.logic.budget import Budget, Counter
+from keepstone.logic.counting import count_tokens
 from keepstone.logic.layout import FORMATS, Format
-from keepstone.logic.text import estimate_tokens
 from keepstone.protocols import Embedder
 from keepstone.types import AddResult, Context, Hit, Kind, MemoryRecord, Message, Page, Stats
 from keepstone.vectorspace import VectorSpace
@@ -173,7 +173,7 @@ class AsyncMemory(Changing):
             format=door.one_of(format, "format", FORMATS),
             budget=Budget(
                 tokens=door.count(max_tokens, "max_tokens", self._limits.context_tokens_max),
-                counter=door.counter(counter or estimate_tokens),
+                counter=door.counter(counter or count_tokens),
             ),
         )
         return await assembly.assemble(self._store, await self._space.agreed(), request, now=self._clock())
