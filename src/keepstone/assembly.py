@@ -18,7 +18,7 @@ from keepstone.logic.evidence import Evidence
 from keepstone.logic.text import language
 from keepstone.protocols import Embedder, Store
 from keepstone.recall import SearchRequest
-from keepstone.types import Citation, Context, Hit, Kind, LeftOut, MemoryRecord, Span
+from keepstone.types import Citation, Context, ContextFormat, Hit, Kind, LeftOut, MemoryRecord, Span
 
 # Hits asked for, and of these, so many at least may fill the budget; the others only come along as neighbours.
 HITS = 200
@@ -33,7 +33,7 @@ class ContextRequest:
     """What one call of `context` asks for, checked."""
 
     search: SearchRequest
-    format: layout.Format
+    format: ContextFormat
     budget: budget.Budget
 
 

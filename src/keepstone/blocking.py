@@ -19,11 +19,21 @@ from keepstone.changing import UNCHANGED
 from keepstone.contract import Clock, NewId
 from keepstone.errors import InvalidRequestError
 from keepstone.limits import DEFAULT_LIMITS, Limits
-from keepstone.logic.budget import Counter
-from keepstone.logic.layout import Format
 from keepstone.memory import AsyncMemory, Messages, Progress, Where
 from keepstone.protocols import ChatModel, Embedder, Store
-from keepstone.types import AddResult, Change, Context, ErasureReceipt, Hit, Kind, MemoryRecord, Page, Stats
+from keepstone.types import (
+    AddResult,
+    Change,
+    Context,
+    ContextFormat,
+    ErasureReceipt,
+    Hit,
+    Kind,
+    MemoryRecord,
+    Page,
+    Stats,
+    TokenCounter,
+)
 
 T = TypeVar("T")
 
@@ -214,8 +224,8 @@ class Memory:
         app_id: str | None = None,
         run_id: str | None = None,
         max_tokens: int = 1000,
-        format: Format = "text",
-        counter: Counter | None = None,
+        format: ContextFormat = "text",
+        counter: TokenCounter | None = None,
         min_score: float = 0.0,
         filters: Where = None,
         kinds: Sequence[Kind | str] | None = None,

@@ -11,11 +11,22 @@ from keepstone import assembly, door, filters, ingest, providers, recall, reembe
 from keepstone.changing import Changing
 from keepstone.contract import ListQuery
 from keepstone.errors import ConfigError
-from keepstone.logic.budget import Budget, Counter
+from keepstone.logic.budget import Budget
 from keepstone.logic.counting import count_tokens
-from keepstone.logic.layout import FORMATS, Format
+from keepstone.logic.layout import FORMATS
 from keepstone.protocols import Embedder
-from keepstone.types import AddResult, Context, Hit, Kind, MemoryRecord, Message, Page, Stats
+from keepstone.types import (
+    AddResult,
+    Context,
+    ContextFormat,
+    Hit,
+    Kind,
+    MemoryRecord,
+    Message,
+    Page,
+    Stats,
+    TokenCounter,
+)
 from keepstone.vectorspace import VectorSpace
 
 Messages = str | Message | Mapping[str, Any] | Sequence[Message | Mapping[str, Any]]
@@ -136,8 +147,8 @@ class AsyncMemory(Changing):
         app_id: str | None = None,
         run_id: str | None = None,
         max_tokens: int = 1000,
-        format: Format = "text",
-        counter: Counter | None = None,
+        format: ContextFormat = "text",
+        counter: TokenCounter | None = None,
         min_score: float = 0.0,
         filters: Where = None,
         kinds: Sequence[Kind | str] | None = None,

@@ -5,7 +5,7 @@ Times are aware datetimes; texts are NFC without NUL or lone surrogates; our ids
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import date, datetime
 from enum import Enum, StrEnum
@@ -351,6 +351,10 @@ class Stats(_Plain):
     bytes: int | None
     path: str | None
 
+
+# How a context is written, and what counts its tokens.
+ContextFormat = Literal["text", "markdown", "xml", "messages"]
+TokenCounter = Callable[[str], int]
 
 LeftOutReason = Literal["budget", "duplicate", "covered"]
 

@@ -8,7 +8,7 @@ import typer
 
 from keepstone.cli import options, output
 from keepstone.cli.running import Target, ids, json_object, run, text_or_stdin
-from keepstone.memory import Format
+from keepstone.types import ContextFormat
 
 
 def search(
@@ -77,7 +77,7 @@ def context(
             wanted,
             **ids(user, agent, app, run_id),
             max_tokens=max_tokens,
-            format=cast(Format, format),
+            format=cast(ContextFormat, format),
             min_score=min_score,
             filters=filters,
             kinds=kinds,

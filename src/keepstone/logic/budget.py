@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 from keepstone.logic.evidence import Evidence
 from keepstone.logic.layout import Labels, Layout, Page, lay_out
-from keepstone.types import LeftOut
-
-Counter = Callable[[str], int]
+from keepstone.types import LeftOut, TokenCounter
 
 # Of the budget: what standing memories may take, and how far lines are trusted to add up before the whole is counted.
 STANDING_SHARE = 0.3
@@ -23,7 +21,7 @@ class Budget:
     """How many tokens a context may have, by which counter."""
 
     tokens: int
-    counter: Counter
+    counter: TokenCounter
 
 
 class Fitting:

@@ -1,8 +1,8 @@
 """How many tokens of a language model a text takes: an estimate on the safe side that needs no vocabulary.
 
-Byte-pair vocabularies (Sennrich et al., "Neural Machine Translation of Rare Words with Subword Units", 2016) give common
-words one token, pieces of longer words and of rarer scripts more. The weights below were fitted to o200k and then
-raised by some 8 %; `benchmarks/tokens.py` compares.
+Byte-pair vocabularies (Sennrich et al., "Neural Machine Translation of Rare Words with Subword Units", 2016) give
+common words one token, and long words and rare scripts more. The weights were fitted to o200k and then raised;
+`benchmarks/tokens.py` compares.
 """
 
 from __future__ import annotations

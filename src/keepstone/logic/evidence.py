@@ -12,8 +12,8 @@ from keepstone.types import Hit, Kind, LedgerMessage, MemoryRecord, Scope, Span,
 
 CUT = "…"
 
-# White space and control characters of any kind: each could begin a line of its own somewhere.
-_BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+# White space and control characters of any kind, each of which could begin a line somewhere, and what XML cannot hold.
+_BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ufffe\uffff]+")
 
 # A message in its conversation: the exact scope, and the position in it.
 Position = tuple[Scope, int]

@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal
 from xml.sax.saxutils import escape, quoteattr
 
 from keepstone.logic.evidence import Evidence, folded
-from keepstone.types import Kind, Span
+from keepstone.types import ContextFormat, Kind, Span
 
-Format = Literal["text", "markdown", "xml", "messages"]
-FORMATS: tuple[Format, ...] = ("text", "markdown", "xml", "messages")
+FORMATS: tuple[ContextFormat, ...] = ("text", "markdown", "xml", "messages")
 
 SPEAKER_CHARS_MAX = 80
 
@@ -77,7 +75,7 @@ class Page:
     prefix_end: int
 
 
-def layout_of(format: Format) -> Layout:
+def layout_of(format: ContextFormat) -> Layout:
     """Return the layout of a format; chat messages are written as plain text."""
     return {"text": _TEXT, "messages": _TEXT, "markdown": _MARKDOWN, "xml": _XML}[format]
 
