@@ -50,7 +50,7 @@ async def assemble(store: Store, embedder: Embedder | None, request: ContextRequ
     leading = hits[: _considered(request.budget.tokens)]
     said = [h.id for h in leading if h.memory.kind is Kind.EPISODE]
     around = await store.neighbours(said, search.scope, 1, 1) if said else []
-    return _fitted(request, always, hits, len(leading), evidence.positions(around))
+    return _fitted(request, always, hits, len(leading), evidence.by_id(around))
 
 
 def _considered(max_tokens: int) -> int:
@@ -63,21 +63,25 @@ def _fitted(
     always: Sequence[Evidence],
     hits: Sequence[Hit],
     leading: int,
-    where: evidence.Places,
+    messages: evidence.Messages,
 ) -> Context:
     query = request.search.query
     words = layout.labels(language(query))
     fitting = budget.Fitting(layout.layout_of(request.format), words, request.budget)
     standing, no_place = fitting.standing(always)
-    found = [evidence.of_hit(h, where) for h in hits[:leading]]
+    found = [evidence.of_hit(h, messages) for h in hits[:leading]]
     found, covered = selection.without_covered(found, standing, query)
     found, repeated = selection.without_duplicates(found)
     hidden = {r.memory_id for r in (*covered, *repeated)} | {e.record.id for e in standing}
     # Only what the search itself returned may come along: the ledger does not know what expired or was filtered out.
-    turns = {p: h for h in hits if h.id not in hidden and (p := evidence.position(h, where)) is not None}
+    turns = {
+        (m.scope, m.position): h
+        for h in hits
+        if h.id not in hidden and (m := evidence.message_of(h, messages)) is not None
+    }
 
     def turn(position: evidence.Position) -> Evidence | None:
-        return evidence.of_hit(turns[position], where) if position in turns else None
+        return evidence.of_hit(turns[position], messages) if position in turns else None
 
     order = selection.with_neighbours(selection.diverse(found), turn)
     chosen, no_room = fitting.found(standing, order)

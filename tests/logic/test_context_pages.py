@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from keepstone.logic import selection
 from keepstone.logic.budget import STANDING_SHARE, Budget, Fitting
-from keepstone.logic.evidence import Evidence, Position, of_record, shown
+from keepstone.logic.evidence import Evidence, of_record, shown
 from keepstone.logic.layout import FORMATS, labels, lay_out, layout_of
-from keepstone.types import ContextFormat, Kind, MemoryRecord, Scope, Span, Status
+from keepstone.types import ContextFormat, Kind, LedgerMessage, MemoryRecord, Scope, Span, Status
 
 DAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
 ALICE = Scope(user_id="alice")
@@ -49,8 +49,25 @@ def record(text: str, number: int = 1, **fields: Any) -> MemoryRecord:
 
 
 def line(text: str, number: int = 1, *, place: int | None = None, value: float = 0.0, **fields: Any) -> Evidence:
-    position: Position | None = None if place is None else (ALICE, place)
-    return replace(of_record(record(text, number, **fields)), position=position, value=value, score=0.5)
+    entry = of_record(record(text, number, **fields))
+    said = None if place is None else message(entry.record, place)
+    return replace(entry, message=said, value=value, score=0.5)
+
+
+def message(of: MemoryRecord, place: int) -> LedgerMessage:
+    return LedgerMessage(
+        id=of.id,
+        external_id=None,
+        scope=of.scope,
+        role=of.role or "user",
+        name=of.name,
+        content=of.text,
+        metadata={},
+        occurred_at=of.occurred_at,
+        recorded_at=of.created_at,
+        position=place,
+        sequence=of.sequence,
+    )
 
 
 def laid_out(format: ContextFormat, *found: Evidence, standing: tuple[Evidence, ...] = (), language: str = "en") -> str:

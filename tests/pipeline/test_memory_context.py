@@ -172,6 +172,16 @@ def test_current_before_superseded(memory: Memory) -> None:
     assert "Lyon" not in hidden.text
 
 
+def test_what_was_said_again_stands_where_it_was_said_last(memory: Memory, clock: FakeClock) -> None:
+    days = []
+    for town in ("Lyon", "Paris", "Lyon"):
+        memory.add(f"I live in {town} these days.", user_id="alice")
+        days.append(clock().date().isoformat())
+        clock.advance(timedelta(days=40))
+    text = memory.context("Where do I live these days?", user_id="alice").text
+    assert text == f"{days[1]}\nuser: I live in Paris these days.\n\n{days[2]}\nuser: I live in Lyon these days."
+
+
 def test_nothing_taken_back_comes_along(memory: Memory, clock: FakeClock) -> None:
     memory.add("Shall we meet at the pier?", user_id="alice")
     gone = memory.add("Secret one: at nine.", user_id="alice").memories[0]

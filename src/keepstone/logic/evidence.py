@@ -17,13 +17,13 @@ _BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ufffe\uffff]+")
 
 # A message in its conversation: the exact scope, and the position in it.
 Position = tuple[Scope, int]
-# Where messages stand, by the exact scope and the public id.
-Places = Mapping[tuple[Scope, str], Position]
+# Messages by their conversation and public id.
+Messages = Mapping[tuple[Scope, str], LedgerMessage]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """One memory as a line: `shown` has no line break, `position` is None for what is not one known message.
+    """One memory as a line: `shown` has no line break, `message` is the one that an episode was said in, if known.
 
     `score` is that of the hit, None for a standing memory; `value` is what the hit is ranked by, in any unit; `terms`
     are the index tokens of `shown`.
@@ -35,7 +35,7 @@ class Evidence:
     terms: frozenset[str]
     score: float | None = None
     value: float = 0.0
-    position: Position | None = None
+    message: LedgerMessage | None = None
 
     @property
     def is_statement(self) -> bool:
@@ -50,15 +50,23 @@ class Evidence:
     @property
     def when(self) -> datetime:
         """When it was said or began to hold, if that is known, else when Keepstone learned it."""
-        record = self.record
+        record, message = self.record, self.message
+        if message is not None:
+            return message.occurred_at or message.recorded_at
         if self.is_statement:
             return record.valid_from or record.occurred_at or record.created_at
         return record.occurred_at or record.created_at
 
     @property
+    def position(self) -> Position | None:
+        """Where its message stands in a conversation."""
+        return None if self.message is None else (self.message.scope, self.message.position)
+
+    @property
     def order(self) -> tuple[datetime, int, str]:
         """What sorts lines by time; equal times go by the order of adding."""
-        return self.when, self.record.sequence, self.record.id
+        sequence = self.record.sequence if self.message is None else self.message.sequence
+        return self.when, sequence, self.record.id
 
     def follows(self, other: Evidence) -> bool:
         """Return whether this is the message straight after *other* in the same conversation."""
@@ -81,20 +89,20 @@ def shown(text: str, spans: Sequence[Span]) -> str:
     return f"{CUT + ' ' if before else ''}{line}{' ' + CUT if after else ''}"
 
 
-def positions(around: Sequence[LedgerMessage]) -> Places:
-    """Return where each message stands, by its conversation and public id."""
-    return {(m.scope, m.public_id): (m.scope, m.position) for m in around}
+def by_id(around: Sequence[LedgerMessage]) -> Messages:
+    """Return messages by their conversation and public id."""
+    return {(m.scope, m.public_id): m for m in around}
 
 
-def position(hit: Hit, where: Places) -> Position | None:
-    """Return where the message of an episode stands; one that was said several times stands where it was said last."""
+def message_of(hit: Hit, messages: Messages) -> LedgerMessage | None:
+    """Return the message that an episode was said in; of one that was said several times, the last."""
     if hit.memory.kind is not Kind.EPISODE:
         return None
-    known = [where[hit.memory.scope, s] for s in hit.sources if (hit.memory.scope, s) in where]
-    return max(known, key=lambda p: p[1], default=None)
+    known = [messages[hit.memory.scope, s] for s in hit.sources if (hit.memory.scope, s) in messages]
+    return max(known, key=lambda m: m.position, default=None)
 
 
-def of_hit(hit: Hit, where: Places) -> Evidence:
+def of_hit(hit: Hit, messages: Messages) -> Evidence:
     """Return a hit as evidence: the passage that matched."""
     spans = (hit.span,)
     line = shown(hit.text, spans)
@@ -105,7 +113,7 @@ def of_hit(hit: Hit, where: Places) -> Evidence:
         terms=frozenset(tokens(line)),
         score=hit.score,
         value=hit.explanation.fused if hit.explanation is not None else hit.score,
-        position=position(hit, where),
+        message=message_of(hit, messages),
     )
 
 
