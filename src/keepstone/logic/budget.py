@@ -11,7 +11,7 @@ from keepstone.types import LeftOut, TokenCounter
 
 # Of the budget: what standing memories may take, and how far lines are trusted to add up before the whole is counted.
 STANDING_SHARE = 0.3
-TRUSTED_SHARE = 0.8
+TRUSTED_SHARE = 0.9
 # So many lines that do not fit, one after the other, end the search for smaller ones.
 MISSES_MAX = 12
 
