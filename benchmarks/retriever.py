@@ -35,6 +35,10 @@ class Search:
         """Return up to *k* hits for a question asked at the end of the day *at*."""
         return [answer(h) for h in self._retriever.search(question, k, moment(at))]
 
+    def context(self, question: str, max_tokens: int, at: str | None = None) -> str:
+        """Return what a prompt would get within *max_tokens* for a question asked at the end of the day *at*."""
+        return self._retriever.context(question, max_tokens, moment(at)) or ""
+
 
 def answer(hit: Found) -> Answer:
     """Return a hit as the scorer takes it: what a prompt would get, the turns it came from, and its score."""

@@ -26,7 +26,7 @@ LINES_PER_FUNCTION_MAX = 60
 BASE = ("types", "errors", "limits")
 VALUES = (*BASE, "filters", "contract")
 PORTS = (*VALUES, "protocols")
-CORE = (*PORTS, "logic", "door", "ingest", "recall", "reembedding", "vectorspace", "jobs")
+CORE = (*PORTS, "logic", "door", "ingest", "recall", "assembly", "reembedding", "vectorspace", "jobs")
 ADAPTERS = ("stores", "embedders", "llms", "rerankers")
 SETTINGS = ("ids", "config", "providers")
 PUBLIC = (*PORTS, *SETTINGS, "memory", "blocking", PACKAGE)
@@ -41,6 +41,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "door": (*VALUES, "logic"),
     "ingest": (*PORTS, "logic"),
     "recall": (*PORTS, "logic"),
+    "assembly": (*PORTS, "logic", "recall"),
     "reembedding": (*PORTS, "logic", "ingest"),
     "vectorspace": (*PORTS, "logic"),
     "jobs": (*PORTS, "logic", "ingest", "recall"),

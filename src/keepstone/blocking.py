@@ -21,7 +21,19 @@ from keepstone.errors import InvalidRequestError
 from keepstone.limits import DEFAULT_LIMITS, Limits
 from keepstone.memory import AsyncMemory, Messages, Progress, Where
 from keepstone.protocols import ChatModel, Embedder, Store
-from keepstone.types import AddResult, Change, ErasureReceipt, Hit, Kind, MemoryRecord, Page, Stats
+from keepstone.types import (
+    AddResult,
+    Change,
+    Context,
+    ContextFormat,
+    ErasureReceipt,
+    Hit,
+    Kind,
+    MemoryRecord,
+    Page,
+    Stats,
+    TokenCounter,
+)
 
 T = TypeVar("T")
 
@@ -200,6 +212,54 @@ class Memory:
                 include_superseded=include_superseded,
                 all_scopes=all_scopes,
                 explain=explain,
+            )
+        )
+
+    def context(
+        self,
+        query: str,
+        *,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        app_id: str | None = None,
+        run_id: str | None = None,
+        max_tokens: int = 1000,
+        format: ContextFormat = "text",
+        counter: TokenCounter | None = None,
+        min_score: float = 0.0,
+        filters: Where = None,
+        kinds: Sequence[Kind | str] | None = None,
+        include_superseded: bool = True,
+        all_scopes: bool = False,
+    ) -> Context:
+        """Return the most evidence for *query* that fits into *max_tokens*, as text for a prompt, with citations.
+
+        Standing memories (profiles and important facts) come first and are the same whatever the query; then facts,
+        then what was said, by day, each line with its speaker. *format* is "text", "markdown", "xml" or "messages".
+        *counter* says how many tokens a text has, by default an estimate on the safe side; by it, the whole text never
+        has more than *max_tokens*. If not even one line fits, the text is empty. `left_out` says what was found and is
+        not shown, and why. The other arguments are those of `search`; expired memories are never shown.
+
+        Raises:
+            InvalidRequestError: bad input, or no scope and not *all_scopes* (ScopeError).
+            LimitError: as `search`.
+            ProviderError: the embedder failed.
+        """
+        return _portal.call(
+            self._memory.context(
+                query,
+                user_id=user_id,
+                agent_id=agent_id,
+                app_id=app_id,
+                run_id=run_id,
+                max_tokens=max_tokens,
+                format=format,
+                counter=counter,
+                min_score=min_score,
+                filters=filters,
+                kinds=kinds,
+                include_superseded=include_superseded,
+                all_scopes=all_scopes,
             )
         )
 

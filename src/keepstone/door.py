@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from keepstone.errors import InvalidRequestError, LimitError, ScopeError
 from keepstone.limits import Limits
 from keepstone.logic.text import normalise
 from keepstone.types import OWNER_KINDS, Kind, Message, Scope
 
+T = TypeVar("T")
 Input = str | Message | Mapping[str, Any] | Sequence[Message | Mapping[str, Any]]
 
 # A day from the ends of the calendar, so that every zone can show what is between.
@@ -157,6 +158,18 @@ def count(given: object, what: str, most: int) -> int:
     return given
 
 
+def one_of(given: object, what: str, known: Sequence[T]) -> T:
+    """Return *given*, which is one of *known*.
+
+    Raises:
+        InvalidRequestError: it is none of them.
+    """
+    found = next((k for k in known if k == given), None)
+    if found is None:
+        raise InvalidRequestError(f"{what} is one of {', '.join(map(str, known))}, not {_shown(given)}.")
+    return found
+
+
 def share(given: object, what: str) -> float:
     """Return *given* as a number from 0 to 1.
 
@@ -166,6 +179,24 @@ def share(given: object, what: str) -> float:
     if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given <= 1:
         raise InvalidRequestError(f"{what} is a number from 0 to 1, not {_shown(given)}.")
     return float(given)
+
+
+def counter(given: object) -> Callable[[str], int]:
+    """Return a counter of tokens that checks what *given* answers.
+
+    Raises:
+        InvalidRequestError: *given* cannot be called; when it is called, it gives no whole number from 0.
+    """
+    if not callable(given):
+        raise InvalidRequestError(f"counter takes a text and returns its tokens; it is {type(given).__name__}.")
+
+    def counted(text: str) -> int:
+        found = given(text)
+        if not isinstance(found, int) or isinstance(found, bool) or found < 0:
+            raise InvalidRequestError(f"counter returned {_shown(found)}; tokens are a whole number from 0.")
+        return found
+
+    return counted
 
 
 def opaque(given: object, what: str, limits: Limits) -> str:

@@ -20,6 +20,7 @@ class Limits:
     id_chars_max: int = 256
     query_chars_max: int = 32_000
     hits_max: int = 1_000
+    context_tokens_max: int = 1_000_000
     page_items_max: int = 10_000
     filter_nodes_max: int = 500
     filter_depth_max: int = 32

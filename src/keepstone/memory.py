@@ -7,12 +7,26 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from keepstone import door, filters, ingest, providers, recall, reembedding
+from keepstone import assembly, door, filters, ingest, providers, recall, reembedding
 from keepstone.changing import Changing
 from keepstone.contract import ListQuery
 from keepstone.errors import ConfigError
+from keepstone.logic.budget import Budget
+from keepstone.logic.counting import count_tokens
+from keepstone.logic.layout import FORMATS
 from keepstone.protocols import Embedder
-from keepstone.types import AddResult, Hit, Kind, MemoryRecord, Message, Page, Stats
+from keepstone.types import (
+    AddResult,
+    Context,
+    ContextFormat,
+    Hit,
+    Kind,
+    MemoryRecord,
+    Message,
+    Page,
+    Stats,
+    TokenCounter,
+)
 from keepstone.vectorspace import VectorSpace
 
 Messages = str | Message | Mapping[str, Any] | Sequence[Message | Mapping[str, Any]]
@@ -123,6 +137,57 @@ class AsyncMemory(Changing):
             partitions_max=self._limits.fan_out_partitions_max,
         )
         return await recall.search(self._store, await self._space.agreed(), request, now=self._clock())
+
+    async def context(
+        self,
+        query: str,
+        *,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        app_id: str | None = None,
+        run_id: str | None = None,
+        max_tokens: int = 1000,
+        format: ContextFormat = "text",
+        counter: TokenCounter | None = None,
+        min_score: float = 0.0,
+        filters: Where = None,
+        kinds: Sequence[Kind | str] | None = None,
+        include_superseded: bool = True,
+        all_scopes: bool = False,
+    ) -> Context:
+        """Return the most evidence for *query* that fits into *max_tokens*, as text for a prompt, with citations.
+
+        Standing memories (profiles and important facts) come first and are the same whatever the query; then facts,
+        then what was said, by day, each line with its speaker. *format* is "text", "markdown", "xml" or "messages".
+        *counter* says how many tokens a text has, by default an estimate on the safe side; by it, the whole text never
+        has more than *max_tokens*. If not even one line fits, the text is empty. `left_out` says what was found and is
+        not shown, and why. The other arguments are those of `search`; expired memories are never shown.
+
+        Raises:
+            InvalidRequestError: bad input, or no scope and not *all_scopes* (ScopeError).
+            LimitError: as `search`.
+            ProviderError: the embedder failed.
+        """
+        request = assembly.ContextRequest(
+            search=recall.SearchRequest(
+                query=door.query(query, self._limits),
+                scope=self._scope(user_id, agent_id, app_id, run_id, everything=all_scopes),
+                limit=min(assembly.HITS, self._limits.hits_max),
+                min_score=door.share(min_score, "min_score"),
+                where=self._where(filters),
+                kinds=door.kinds(kinds),
+                include_expired=False,
+                include_superseded=include_superseded,
+                explain=True,
+                partitions_max=self._limits.fan_out_partitions_max,
+            ),
+            format=door.one_of(format, "format", FORMATS),
+            budget=Budget(
+                tokens=door.count(max_tokens, "max_tokens", self._limits.context_tokens_max),
+                counter=door.counter(counter or count_tokens),
+            ),
+        )
+        return await assembly.assemble(self._store, await self._space.agreed(), request, now=self._clock())
 
     async def get(
         self,

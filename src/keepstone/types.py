@@ -5,7 +5,7 @@ Times are aware datetimes; texts are NFC without NUL or lone surrogates; our ids
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import date, datetime
 from enum import Enum, StrEnum
@@ -350,3 +350,63 @@ class Stats(_Plain):
     schema_version: int
     bytes: int | None
     path: str | None
+
+
+# How a context is written, and what counts its tokens.
+ContextFormat = Literal["text", "markdown", "xml", "messages"]
+TokenCounter = Callable[[str], int]
+
+LeftOutReason = Literal["budget", "duplicate", "covered"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Citation(_Plain):
+    """A memory that a context shows, and where.
+
+    `place` is the span of its line in `Context.text`, `spans` are the parts of the memory's text that it shows,
+    `sources` are message ids. `score` is that of the hit, None for a memory that stands there whatever is asked.
+    """
+
+    memory_id: str
+    kind: Kind
+    status: Status
+    sources: tuple[str, ...]
+    spans: tuple[Span, ...]
+    place: Span
+    score: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut(_Plain):
+    """A memory that was found and is not in the context, and why.
+
+    `budget`: no room. `duplicate`: the same speaker says the same words in a memory that is there, `other_id`.
+    `covered`: the statement `other_id`, which is there, came from the same message and says it. `score` as in
+    `Citation`.
+    """
+
+    memory_id: str
+    reason: LeftOutReason
+    score: float | None
+    other_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context(_Plain):
+    """Memories fitted into a token budget, as text for a prompt, and what they are; `str()` gives the text.
+
+    `tokens` is what the counter says of `text`, never more than `max_tokens`. `text[:prefix_end]` does not depend on
+    the query. `citations` are in the order of the text, `left_out` best first. `messages` are the same text as chat
+    messages, empty in the other formats.
+    """
+
+    text: str
+    tokens: int
+    max_tokens: int
+    prefix_end: int
+    citations: tuple[Citation, ...]
+    left_out: tuple[LeftOut, ...]
+    messages: tuple[Mapping[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return self.text

@@ -29,6 +29,19 @@ def test_add_and_search() -> None:
     assert answer("search", "bees", "-u", "ren", "--explain")[0]["explanation"]["signals"]
 
 
+def test_context_is_ready_for_a_prompt() -> None:
+    add("I keep bees on the roof.", "--name", "Ren", "--timestamp", "2026-03-01T08:00:00+08:00")
+    add("周末去爬山", "--timestamp", "2026-03-02T08:00:00+08:00")
+    shown = run("context", "bees", "-u", "ren")
+    assert shown.stdout == "2026-03-01\nRen: I keep bees on the roof.\n\n2026-03-02\nuser: 周末去爬山\n"
+    assert "of 1000 tokens" in shown.stderr
+    assert answer("context", "bees", "-u", "ren", "--format", "xml")["text"].startswith("<memory>\n")
+    small = answer("context", "bees", "-u", "ren", "--max-tokens", "1")
+    assert (small["text"], [r["reason"] for r in small["left_out"]]) == ("", ["budget", "budget"])
+    assert run("context", "bees", "-u", "ren", "--format", "html").exit_code == 2
+    assert run("context", "bees").exit_code == 2
+
+
 def test_text_from_stdin() -> None:
     assert answer("add", "-", "-u", "ren", stdin="雨后的屋顶\n两行\n")["memories"][0]["text"] == "雨后的屋顶\n两行"
     assert answer("search", "-", "-u", "ren", stdin="屋顶\n")[0]["text"].startswith("雨后")

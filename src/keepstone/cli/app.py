@@ -44,6 +44,7 @@ for name, command in (
     ("demo", moving.demo),
     ("add", writing.add),
     ("search", reading.search),
+    ("context", reading.context),
     ("get", reading.get),
     ("list", reading.list_),
     ("update", writing.update),

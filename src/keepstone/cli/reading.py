@@ -1,13 +1,14 @@
-"""The commands that only read: search, get, list, history, stats."""
+"""The commands that only read: search, context, get, list, history, stats."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
 from keepstone.cli import options, output
 from keepstone.cli.running import Target, ids, json_object, run, text_or_stdin
+from keepstone.types import ContextFormat
 
 
 def search(
@@ -49,6 +50,48 @@ def search(
         output.show_json(found)
     else:
         output.hits(found)
+
+
+def context(
+    query: Annotated[str, typer.Argument(help="What the prompt is about; - reads stdin.", show_default=False)],
+    user: options.User = None,
+    agent: options.Agent = None,
+    app: options.App = None,
+    run_id: options.Run = None,
+    all_scopes: options.AllScopes = False,
+    max_tokens: Annotated[int, typer.Option("--max-tokens", "-t", help="At most this many tokens.")] = 1000,
+    format: Annotated[str, typer.Option("--format", help="text, markdown, xml or messages.")] = "text",
+    min_score: Annotated[float, typer.Option("--min-score", help="Only hits with this score, 0 to 1.")] = 0.0,
+    where: options.Filter = None,
+    kinds: options.Kinds = None,
+    hide_superseded: options.HideSuperseded = False,
+    store: options.Store = None,
+    embedder: options.Embedder = None,
+    as_json: options.Json = False,
+) -> None:
+    """Fit what is known about a question into a token budget, ready for a prompt."""
+    wanted, filters = text_or_stdin(query), json_object(where, "--filter")
+    found = run(
+        Target(store, embedder).existing(),
+        lambda memory: memory.context(
+            wanted,
+            **ids(user, agent, app, run_id),
+            max_tokens=max_tokens,
+            format=cast(ContextFormat, format),
+            min_score=min_score,
+            filters=filters,
+            kinds=kinds,
+            include_superseded=not hide_superseded,
+            all_scopes=all_scopes,
+        ),
+    )
+    if as_json:
+        output.show_json(found)
+        return
+    if found.text:
+        output.line(found.text)
+    no_room = sum(r.reason == "budget" for r in found.left_out)
+    output.note(f"{found.tokens} of {found.max_tokens} tokens; {no_room} more memories had no room.")
 
 
 def get(
