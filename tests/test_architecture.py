@@ -26,7 +26,7 @@ LINES_PER_FUNCTION_MAX = 60
 BASE = ("types", "errors", "limits")
 VALUES = (*BASE, "filters", "contract")
 PORTS = (*VALUES, "protocols")
-CORE = (*PORTS, "logic", "door", "ingest", "recall", "reembedding", "vectorspace", "jobs")
+CORE = (*PORTS, "logic", "door", "requests", "ingest", "recall", "reembedding", "vectorspace", "jobs")
 ADAPTERS = ("stores", "embedders", "llms", "rerankers")
 SETTINGS = ("ids", "config", "providers")
 PUBLIC = (*PORTS, *SETTINGS, "memory", "blocking", PACKAGE)
@@ -39,7 +39,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "logic": VALUES,
     "protocols": VALUES,
     "door": (*VALUES, "logic"),
-    "ingest": (*PORTS, "logic"),
+    "requests": (*PORTS, "logic"),
+    "ingest": (*PORTS, "logic", "requests"),
     "recall": (*PORTS, "logic"),
     "reembedding": (*PORTS, "logic", "ingest"),
     "vectorspace": (*PORTS, "logic"),

@@ -43,6 +43,7 @@ from keepstone.types import (
     Duplicate,
     ErasureReceipt,
     Explanation,
+    Forgotten,
     Hit,
     Kind,
     LedgerMessage,
@@ -54,6 +55,7 @@ from keepstone.types import (
     Span,
     Stats,
     Status,
+    Suggestion,
 )
 
 __version__ = "0.1.0"
@@ -72,6 +74,7 @@ __all__ = [
     "ErasureReceipt",
     "Explanation",
     "FilterError",
+    "Forgotten",
     "Hit",
     "InvalidRequestError",
     "KeepstoneError",
@@ -100,6 +103,7 @@ __all__ = [
     "StoreFullError",
     "StoreReadOnlyError",
     "StoreVersionError",
+    "Suggestion",
     "TimedOutError",
     "__version__",
 ]

@@ -159,6 +159,22 @@ class Retire:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Forget:
+    """Take a memory back because *request*, a message appended earlier in the same batch, asks for it.
+
+    `memory_id` names the memory, or `message_id` a message appended earlier in the same batch: then the memory made
+    from it goes, or the one that it joined. Nothing happens, and the outcome is `replay`, if the request or that message
+    was there already, or if no verb but `history` shows the memory any more. The outcome of what was done has its
+    `change_id`.
+    """
+
+    request: str
+    memory_id: str | None = None
+    message_id: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetireScope:
     """Retire every memory that *scope* sees."""
 
@@ -233,7 +249,9 @@ class Load:
     statement_key: bytes | None = None
 
 
-Operation = AppendMessage | AddMemory | Revise | Revert | Supersede | Retire | RetireScope | Restore | Enqueue | Load
+Operation = (
+    AppendMessage | AddMemory | Revise | Revert | Supersede | Retire | Forget | RetireScope | Restore | Enqueue | Load
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,7 +279,8 @@ class Outcome:
     """What one operation did.
 
     `stored`: written. `replay`: it was there. `refreshed`: its message is in the ledger and `memory_id` is the
-    memory that it joined. `sequence` is that of a memory written now; `retired` counts the memories of a RetireScope.
+    memory that it joined. `sequence` is that of a memory written now; `retired` counts the memories of a RetireScope;
+    `change_id` is the entry that a Forget made.
     """
 
     kind: Literal["stored", "replay", "refreshed"]
@@ -270,6 +289,7 @@ class Outcome:
     external_id: str | None = None
     sequence: int | None = None
     retired: int = 0
+    change_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

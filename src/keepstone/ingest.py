@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from keepstone import requests
 from keepstone.contract import AppendMessage, Applied, Batch, NewId, NewMemory, NewUnit, Operation, Outcome, SourceSpan
 from keepstone.errors import ConflictError
 from keepstone.logic import replay
@@ -28,6 +29,7 @@ class AddRequest:
     metadata: Metadata
     expires_at: datetime | None
     idempotency_key: str | None
+    infer: bool = True
 
 
 def units(text: str, name: str | None) -> tuple[NewUnit, ...]:
@@ -92,7 +94,11 @@ async def add(
     wanted = [(m.content, m.name, u) for m, u, old in zip(request.messages, cut, there, strict=True) if not old]
     embedded = iter(await embed_units(embedder, wanted))
     indexed = [u if old else next(embedded) for u, old in zip(cut, there, strict=True)]
-    operations = tuple(_appends(request, indexed, now, new_id))
+    appends = _appends(request, indexed, now, new_id)
+    asked = requests.asked(request.messages) if request.infer else {}
+    new = {i: r for i, r in asked.items() if not there[i]}
+    wishes = await requests.plan(store, embedder, scope, appends, new, now=now)
+    operations: tuple[Operation, ...] = (*appends, *wishes.operations)
     batch = Batch(
         id=new_id(now, bucket(scope)),
         tenant=scope.tenant,
@@ -105,7 +111,7 @@ async def add(
         embedder=embedder.key if embedder is not None and wanted else None,
     )
     applied = await store.apply(batch)
-    return await _result(store, batch, applied)
+    return await _result(store, batch, applied, wishes)
 
 
 def revision_units(record: MemoryRecord, text: str) -> tuple[NewUnit, ...] | None:
@@ -167,8 +173,10 @@ def _canonical(value: Mapping[str, Any]) -> str:
     return json.dumps(dict(value), sort_keys=True, ensure_ascii=False)
 
 
-async def _result(store: Store, batch: Batch, applied: Applied) -> AddResult:
-    outcomes = applied.outcomes
+async def _result(store: Store, batch: Batch, applied: Applied, wishes: requests.Plan) -> AddResult:
+    outcomes = [o for o in applied.outcomes if o.message_id is not None]
+    forgotten = requests.forgotten(batch.operations, applied.outcomes, wishes.texts)
+    gone = {f.memory_id for f in forgotten}
     if any(o.kind == "refreshed" for o in outcomes):
         # A memory of this very batch may have been joined by a later message of it: what stands there now counts.
         stored = [o.memory_id for o in outcomes if o.kind == "stored" and o.memory_id is not None]
@@ -177,7 +185,7 @@ async def _result(store: Store, batch: Batch, applied: Applied) -> AddResult:
         pairs = zip(outcomes, batch.operations, strict=False)
         records = [_record(o, a, batch.at) for o, a in pairs if o.kind == "stored"]
     return AddResult(
-        memories=tuple(records),
+        memories=tuple(r for r in records if r.id not in gone),
         messages=tuple(_public_id(o) for o in outcomes if o.kind != "replay"),
         duplicates=tuple(
             Duplicate(
@@ -189,6 +197,8 @@ async def _result(store: Store, batch: Batch, applied: Applied) -> AddResult:
             if o.kind != "stored"
         ),
         batch_id=applied.batch_id,
+        forgotten=forgotten,
+        suggestions=wishes.suggestions,
     )
 
 

@@ -72,6 +72,7 @@ class AsyncMemory(Changing):
             metadata=door.metadata(metadata, self._limits),
             expires_at=door.moment(expires_at, "expires_at"),
             idempotency_key=None if key is None else door.opaque(key, "idempotency_key", self._limits),
+            infer=infer,
         )
         return await ingest.add(
             self._store,

@@ -38,7 +38,9 @@ _ASK = (
 )
 _LEAD = re.compile(rf"(?:{_FILLER}|{_ASK}\b[\s,:]*(?:could |would |to )?)*", re.IGNORECASE)
 
-_FORGET = re.compile(r"(?:forget(?:ting)?|forgot|unlearn(?:ing|ed)?|unremember|unsay)\b(?: all)?(?: about)?", re.IGNORECASE)
+_FORGET = re.compile(
+    r"(?:forget(?:ting)?|forgot|unlearn(?:ing|ed)?|unremember|unsay)\b(?: all)?(?: about)?", re.IGNORECASE
+)
 _DELETE = re.compile(
     r"(?:delet(?:e|ing|ed)|eras(?:e|ing|ed)|remov(?:e|ing|ed)|wip(?:e|ing|ed)(?: out| away)?|scrub(?:bing|bed)?"
     r"|purg(?:e|ing|ed)|(?:get|getting|got) rid of|discard(?:ing|ed)?|unsav(?:e|ing|ed)|expung(?:e|ing|ed)"
@@ -131,9 +133,14 @@ _ABOUT = re.compile(
     r"(?:about|with|on|concerning|regarding|where|that)\b",
     re.IGNORECASE,
 )
-_OWN = re.compile(r"^(?:that |about |the (?:\w+ ){1,3}of |all |both |what |where |how |who |when )*(?:my|our|mine)\b", re.IGNORECASE)
+_OWN = re.compile(
+    r"^(?:that |about |the (?:\w+ ){1,3}of |all |both |what |where |how |who |when )*(?:my|our|mine)\b", re.IGNORECASE
+)
 _OTHERS = re.compile(r"^(?:that |about )?(?:[a-z]+ )?[A-Z]?[\w-]+(?:'s|s')\b", re.IGNORECASE)
-_CLAUSE_OBJECT = re.compile(r"^(?:about )?(?:that (?:i|we|my|our)\b|me \w+ing\b|(?:where|how|who|what|when|why) (?:i|my|we|our)\b)", re.IGNORECASE)
+_CLAUSE_OBJECT = re.compile(
+    r"^(?:about )?(?:that (?:i|we|my|our)\b|me \w+ing\b|(?:where|how|who|what|when|why) (?:i|my|we|our)\b)",
+    re.IGNORECASE,
+)
 _THE = re.compile(r"^(?:about )?(?:the|that|those|these|this)\s+\w", re.IGNORECASE)
 _PRONOUN = re.compile(
     r"^(?:about )?(?:all of )?(?:it|that|this|them|those|these|all that|all this|the lot|everything|the whole thing"
@@ -170,7 +177,9 @@ _REASON = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"[^.!?;\n]+(?:[.](?=\w)[^.!?;\n]+)*[.!?;\n]*")
-_BREAK = re.compile(r"\s*(?:[,:]|\s[-–—]+\s|[–—])\s*|\s+(?=(?:so|but)\s+(?:please|kindly|just|could|can|would|forget|delete|erase|remove|wipe|don't)\b)|\s+(?=and\s+(?:please|kindly|could you|can you|would you)\b)")
+_BREAK = re.compile(
+    r"\s*(?:[,:]|\s[-–—]+\s|[–—])\s*|\s+(?=(?:so|but)\s+(?:please|kindly|just|could|can|would|forget|delete|erase|remove|wipe|don't)\b)|\s+(?=and\s+(?:please|kindly|could you|can you|would you)\b)"
+)
 _TAIL = re.compile(
     r"[\s,.!?;:–—-]+$|(?:[\s,]+(?:please|thanks|thank you|would you|could you|will you|ok|okay|right|now|again|any ?more|anymore|ever again|at all|immediately"
     r"|right away|straight away|at once|for good|forever|completely|entirely|altogether|too|as well|on record|on file|today|ever))+[\s,.!?]*$",
@@ -285,9 +294,16 @@ def _fits(command: _Command, cleaned: str, raw: str, placed: bool, sentence: str
         return bool(_AGAIN.search(raw) or re.search(r"\bever\b", sentence, re.IGNORECASE))
     if command.kind in ("keep", "delete", "take") and _ME.match(cleaned) and not _PRONOUN.match(cleaned):
         return False
-    if command.kind == "keep" and not placed and not _CLAUSE_OBJECT.match(cleaned) and re.search(r"\b(?:in|on|at|under|near|inside|by) (?:the|a|my|your)\b", cleaned):
+    if (
+        command.kind == "keep"
+        and not placed
+        and not _CLAUSE_OBJECT.match(cleaned)
+        and re.search(r"\b(?:in|on|at|under|near|inside|by) (?:the|a|my|your)\b", cleaned)
+    ):
         return bool(_TOLD.search(cleaned))
-    return not (command.kind == "delete" and not placed and re.search(r"\b(?:from|off) (?:my|the|a|his|her|our)\b", cleaned))
+    return not (
+        command.kind == "delete" and not placed and re.search(r"\b(?:from|off) (?:my|the|a|his|her|our)\b", cleaned)
+    )
 
 
 def _question_of_fact(command: _Command, sentence: str) -> bool:
@@ -330,11 +346,20 @@ def _by_antecedent(
     words = " ".join(nearest)
     if (_ARTEFACT.search(words) and not placed and not _TOLD.search(words)) or MASK in words:
         return None
+    if re.match(r"what\b", words, re.IGNORECASE):
+        words = re.sub(r"(?<=\w)\s+(?:is|was|are|were)\s.*$", "", words)
     topic = re.sub(r"^(?:about|regarding|concerning|as for|as to|and)\s+", "", _trimmed(words), flags=re.IGNORECASE)
     told = bool(_TOLD.search(words)) or bool(re.search(r"\bi\b.*\b(?:said|mentioned)", cleaned, re.IGNORECASE))
-    unwanted = bool(re.search(r"\bi (?:don't|do not) want\b|\b(?:i'd|i would) (?:rather|prefer)\b", words, re.IGNORECASE))
+    unwanted = bool(
+        re.search(r"\bi (?:don't|do not) want\b|\b(?:i'd|i would) (?:rather|prefer)\b", words, re.IGNORECASE)
+    )
     asked = not before and words.endswith("?") and len(words.split()) <= 7
-    phrase = (bool(before) or asked) and (bool(_OWN.match(topic)) or bool(_THE.match(topic)) or bool(_OTHERS.match(topic)) or topic.lower().startswith("what "))
+    phrase = (bool(before) or asked) and (
+        bool(_OWN.match(topic))
+        or bool(_THE.match(topic))
+        or bool(_OTHERS.match(topic))
+        or topic.lower().startswith("what ")
+    )
     statement = bool(re.search(r"\b(?:was|were|is cancelled|fell|went|broke|got)\b", topic)) and not told
     certain = told or unwanted or placed or (phrase and not statement)
     if not certain:

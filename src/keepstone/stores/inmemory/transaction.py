@@ -40,7 +40,7 @@ class Transaction:
             old_text=None,
             new_text=None,
             actor=self.batch.actor,
-            reason=self.batch.reason or details.get("reason"),
+            reason=details.get("reason") or self.batch.reason,
             at=self.batch.at,
             related_id=details.get("related_id"),
             inverse_of=details.get("inverse_of"),

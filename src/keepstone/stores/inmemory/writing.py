@@ -13,6 +13,7 @@ from keepstone.contract import (
     Applied,
     Batch,
     Enqueue,
+    Forget,
     Load,
     NewId,
     NewMemory,
@@ -49,6 +50,7 @@ class Writer(Transaction):
 
     def __init__(self, state: State, batch: Batch, new_id: NewId) -> None:
         super().__init__(state, batch, new_id)
+        self._appended: dict[str, str | None] = {}
         self._verbs: Mapping[type[Any], Callable[[Any], Outcome]] = {
             AppendMessage: self._append,
             AddMemory: self._add,
@@ -56,6 +58,7 @@ class Writer(Transaction):
             Revert: self._revert,
             Supersede: self._supersede,
             Retire: self._retire,
+            Forget: self._forget,
             RetireScope: self._retire_scope,
             Restore: self._restore,
             Enqueue: self._enqueue,
@@ -120,6 +123,7 @@ class Writer(Transaction):
                 sources = (source, *sources)
             record = self._put_new(replace(operation.memory, sources=sources)).record
             memory_id, sequence = record.id, record.sequence
+        self._appended[message.id] = memory_id
         return Outcome(
             kind="stored" if joined is None else "refreshed",
             memory_id=memory_id,
@@ -160,7 +164,7 @@ class Writer(Transaction):
 
     def _refresh(self, memory: StoredMemory, source: SourceSpan) -> None:
         number = memory.record.revision
-        recency = self.log(memory.record, Action.UPDATE, old=number, new=number, reason=SAID_AGAIN)
+        recency = self.log(memory.record, Action.UPDATE, old=number, new=number, reason=self.batch.reason or SAID_AGAIN)
         sources = (*memory.sources, source)
         record = replace(memory.record, sources=self.public(sources), updated_at=self.batch.at)
         self.tenant.put_memory(replace(memory, record=record, sources=sources, recency=recency))
@@ -292,6 +296,14 @@ class Writer(Transaction):
         self._take_back(memory, operation.inverse_of)
         return Outcome(kind="stored", memory_id=memory.record.id)
 
+    def _forget(self, operation: Forget) -> Outcome:
+        id = operation.memory_id if operation.message_id is None else self._appended.get(operation.message_id)
+        memory = None if id is None else self.tenant.memories.get(id)
+        if operation.request not in self._appended or memory is None or not memory.visible:
+            return Outcome(kind="replay", memory_id=id)
+        self._take_back(memory, None, operation.reason)
+        return Outcome(kind="stored", memory_id=id, retired=1, change_id=self.logged[-1])
+
     def _retire_scope(self, operation: RetireScope) -> Outcome:
         if operation.scope.tenant != self.batch.tenant:
             raise InvalidRequestError("A batch writes to one tenant.")
@@ -300,8 +312,8 @@ class Writer(Transaction):
             self._take_back(memory, None)
         return Outcome(kind="stored", retired=len(seen))
 
-    def _take_back(self, memory: StoredMemory, inverse_of: str | None) -> None:
-        self.log(memory.record, Action.DELETE, old=memory.record.revision, inverse_of=inverse_of)
+    def _take_back(self, memory: StoredMemory, inverse_of: str | None, reason: str | None = None) -> None:
+        self.log(memory.record, Action.DELETE, old=memory.record.revision, inverse_of=inverse_of, reason=reason)
         record = replace(memory.record, status=Status.RETIRED, updated_at=self.batch.at)
         self.tenant.put_memory(replace(memory, record=record))
 

@@ -16,6 +16,7 @@ from keepstone.contract import (
     Applied,
     Batch,
     Enqueue,
+    Forget,
     Load,
     NewId,
     NewMemory,
@@ -30,12 +31,12 @@ from keepstone.contract import (
     Supersede,
 )
 from keepstone.errors import ConflictError, EmbedderMismatchError, InvalidRequestError, NotFoundError
-from keepstone.logic.replay import content_key
 from keepstone.stores.sqlite import encoding as enc
+from keepstone.stores.sqlite.known import find_known
 from keepstone.stores.sqlite.places import Place, Places
 from keepstone.stores.sqlite.reading import revision_text
 from keepstone.stores.sqlite.vectors import activate, active
-from keepstone.types import Action, Message, Scope, Span, Status
+from keepstone.types import Action, Scope, Span, Status
 
 SAID_AGAIN = "said again"
 _MEMORY_COLUMNS = (
@@ -60,6 +61,7 @@ class Writer:
             (Revert, self._revert),
             (Supersede, self._supersede),
             (Retire, self._retire),
+            (Forget, self._forget),
             (RetireScope, self._retire_scope),
             (Restore, self._restore),
             (Enqueue, self._enqueue),
@@ -72,6 +74,7 @@ class Writer:
         self.places = Places(db, batch.tenant)
         self._changes: list[str] = []
         self._written: dict[str, int] = {}
+        self._appended: dict[str, str | None] = {}
         # Rows that no operation of a batch reads are written together at its end.
         self._late: dict[str, list[tuple[Any, ...]]] = {}
         self._batch_raw = enc.own_id(batch.id)
@@ -144,6 +147,7 @@ class Writer:
             place, op.id, op.role, op.name, op.content, op.metadata, op.occurred_at, op.external_id, op.replay_key
         )
         joined = self._join(op, place, message_key)
+        self._appended[op.id] = op.memory.id if joined is None else joined
         if joined is not None:
             return Outcome(kind="refreshed", memory_id=joined, message_id=op.id, external_id=op.external_id)
         memory = op.memory
@@ -375,8 +379,19 @@ class Writer:
         self._retire_row(row[0], row[4], place, op.inverse_of)
         return Outcome(kind="stored", memory_id=op.memory_id, retired=1)
 
-    def _retire_row(self, key: int, revision: int, place: Place, inverse_of: str | None = None) -> None:
-        change = self.write_change(place, Action.DELETE, key, revision, None, inverse_of=inverse_of)
+    def _forget(self, op: Forget) -> Outcome:
+        id = op.memory_id if op.message_id is None else self._appended.get(op.message_id)
+        found = None if id is None else self._ours("memories", "key, status, revision", id)
+        if op.request not in self._appended or found is None or found[2] > enc.LAST_VISIBLE:
+            return Outcome(kind="replay", memory_id=id)
+        self._retire_row(found[1], found[3], self.places.at(found[0]), reason=op.reason)
+        return Outcome(kind="stored", memory_id=id, retired=1, change_id=self._changes[-1])
+
+    def _retire_row(
+        self, key: int, revision: int, place: Place, inverse_of: str | None = None, reason: str | None = None
+    ) -> None:
+        # What was asked for has its own reason; else it is that of the batch.
+        change = self.write_change(place, Action.DELETE, key, revision, None, inverse_of=inverse_of, reason=reason)
         self.db.execute(
             "UPDATE memories SET status = 2, changed = ?, updated_at = ? WHERE key = ?", (change, self._at, key)
         )
@@ -480,20 +495,3 @@ class Writer:
         """The scope and *columns* of the row with this id; another tenant may have loaded the same id."""
         rows = self.db.execute(f"SELECT scope, {columns} FROM {table} WHERE id = ?", (enc.raw_id(id),))
         return next((row for row in rows if self.places.is_ours(row[0])), None)
-
-
-def find_known(db: apsw.Connection, op: AppendMessage, scope_key: int) -> tuple[int, bytes, str | None, bool] | None:
-    """Return key, id, external id of the message that *op* repeats, and whether it says the same; None if new."""
-    columns = "SELECT key, id, external_id, role, name, content, occurred_at, occurred_offset FROM messages"
-    if op.external_id is not None:
-        row = next(
-            iter(db.execute(f"{columns} WHERE scope = ? AND external_id = ?", (scope_key, op.external_id))), None
-        )
-        if row is not None:
-            said = Message(role=row[3], name=row[4], content=row[5], timestamp=enc.moment(row[6], row[7]))
-            return row[0], row[1], row[2], content_key(said) == op.content_key
-    if op.replay_key is not None:
-        row = next(iter(db.execute(f"{columns} WHERE scope = ? AND replay_key = ?", (scope_key, op.replay_key))), None)
-        if row is not None:
-            return row[0], row[1], row[2], True
-    return None
