@@ -30,6 +30,8 @@ BROKEN = {
     "duplicate not recognised": "said_before",
     "joins what was superseded": "said_again",
     "ignored idempotency key": "idempotency_keys",
+    "request carried out twice": "forgetting_on_request",
+    "request not carried out": "forgetting_what_was_just_said",
     "ignored revision": "expected_revisions",
     "mixed vector spaces": "embedders_do_not_mix",
     "hasty adoption": "reembedding_changes_over",

@@ -27,6 +27,8 @@ LAWS: tuple[Law, ...] = (
     _writes.said_again,
     _writes.idempotency_keys,
     _writes.expected_revisions,
+    _writes.forgetting_on_request,
+    _writes.forgetting_what_was_just_said,
     _writes.all_or_nothing,
     _writes.history_is_complete,
     _writes.undoing_restores,

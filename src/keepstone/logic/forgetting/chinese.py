@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 from keepstone.logic.forgetting.request import MASK, ForgetRequest
 
-TRIGGER = re.compile("[忘删抹清除]|去掉|移除|擦掉|划掉|销毁|[别勿]|不[要用必想希许准能该]|当[我你作做]?没|装作")
+TRIGGER = re.compile("[忘删抹清除]|去掉|移除|擦掉|划掉|销毁|[别勿]|不[要用必想希许准能该]|当(?:[我你作做])?(?:从来|从|压根)?没|装作|没必要|不需要|用不着")
 
 _FORGET = "忘(?:干净|个干净|得干净|光|掉|记|却|了)?(?:了|掉)?"
 _DELETE = "(?:删(?:除|掉|去|了|干净)?|抹(?:掉|去|除|了|干净)|清(?:掉|除|空|理掉|了|干净)|去掉|移除|剔除|擦(?:掉|除|去)|划掉|消除|销毁|除掉|拿掉)(?:了|掉)?"
 # Not those of words that keep nothing: 留情, 记仇, 存心.
 _KEEP_WORD = (
     "(?:记(?:住|着|得|录|下来|下)?(?![仇恨账挂者性错混反])|存(?:着|住|下来|下|起来)?(?![心在款钱])"
-    "|保(?:存|留)|留(?:着|下|存)?(?![情神意心步言学级恋念守宿校长话在])|储存|收录|惦记)"
+    "|保(?:存|留)|留(?:着|下|存)?(?![情神意心步言学级恋念守宿校长话]|在(?![你您]))|储存|收录|惦记)"
 )
 _MENTION = "(?:提起|提到|提及|提|说起|说出来|讲起)"
-_NO = "(?:别|不要|不用|不必|甭|请勿|勿|无需|不许|不准|不能|不可以|不得|不该|不应该|禁止|别给我)"
+_NO = "(?:别|不要|不用|不必|甭|请勿|勿|无需|不许|不准|不能|不可以|不得|不该|不应该|禁止|没必要|没有必要|不需要|用不着)"
 _VERB = re.compile(
     f"(?P<pretend>(?:[就权全]{{0,2}}(?:当(?:作|做)?|装作)[我你咱]?(?:从来|从|压根)?(?:没有|没|不曾)"
     f"(?:听(?:过|见过|见|着|到过|到|说过)?|说(?:过)?|提(?:过|起过)?|讲(?:过)?|告诉过?|看(?:过|见)?|知道)))"
@@ -29,6 +29,7 @@ _NOT = re.compile(
     "(?:别|不要|不可|不能|勿|莫|甭|没有?|不会|不曾|从不|永不|怎么能|怎么会|不得|无法|难以?|可不能|不许|不准|请勿|不该|不敢|休想|不想|不希望)"
     "(?:再|给我|要|轻易|随便|把.*|将.*|你|就|能|会|那么快|这么快)*$"
 )
+_DONT_TAKE = re.compile(f"^(?P<before>.{{0,6}}?){_NO}(?:再|继续)*[把将](?P<object>.+?){_KEEP_WORD}(?:了|来|起来|下来)*$")
 _POSSIBLE = re.compile("能不能|可不可以|好不好|行不行|要不要")
 _NOT_AFTER = re.compile("^(?:不了|不掉|得了|我草|我$|忧|恩|年|情|形|川|性|词|我地|乎)")
 _THEN = re.compile("^(?:在|带|拿|关|告诉|说|交|买|吃|拔|给|跟|问|看|做|去|怎么|放|写|还|锁|回|打|穿|发|取)")
@@ -45,7 +46,7 @@ _SOFTENING = re.compile(
 )
 _LEAD = re.compile(
     f"^(?:{_SOFT}|那|那么|对了|另外|还有|好|好吧|好的|嗯|哦|唉|哎|所以|不好意思|抱歉|其实|刚才|之前|我(?:想|要|希望|想请|想让|想叫|请|需要|求|让|要求|不想)(?:请|让|叫|要求)?"
-    "|希望|拜托你|从此以后|话说|顺手|咱们)*$"
+    "|希望|宁愿|宁可|情愿|介意|介不介意|方便|我宁愿|我宁可|拜托你|从此以后|话说|顺手|咱们)*$"
 )
 _TOLD = re.compile(
     "(?:我|咱|我们)?(?:刚才|刚刚|昨天|之前|以前|上次|前几天|早上|方才|那天|曾经?|曾|已经)*(?:我)?(?:跟|和|对|同|给|向)?[你您]?(?:这儿|那儿)?"
@@ -71,11 +72,11 @@ _CONDITION = re.compile(
     "如果|要是|假如|万一|会怎么样|会怎样|怎么|如何|怎样|咋|为了|什么时候|为什么|为何|干嘛|干吗|是不是|有没有|是否|会不会|难道|谁|一.{1,3}就|差点|的时候|之后|能够"
 )
 _TASK = re.compile(
-    "翻译|改写|润色|缩短|写短|短一点|写封|写一封|写篇|起草|这段话|这句话|这篇|文章|作文|用英语|用英文|英语怎么|提醒我|记得(?!的)|怎么说|总结"
+    "翻译|改写|润色|缩短|写短|短一点|写封|写一封|写篇|起草|这段话|这句话|这篇|文章|作文|用英语|用英文|英语怎么|提醒我|(?<![再别不要用还])记得(?!的)|怎么说|总结"
 )
 _ARTEFACT = re.compile(
     "第?[一二三四五六七八九十几两最\\d]+[段句行列页章条栏幕场个]|最后(?:一|那)|[段句行]代码|代码|文件|分支|缓存|表格|单元格|照片|相片|相册|图片|视频|录音|杂音|背景|帖子|评论|幻灯片|文件夹"
-    "|软件|程序|应用|游戏|邮件|短信|逗号|句号|标点|标题|按钮|键|桌|渍|结石|微博|朋友圈|歌单|页面|注释|函数|变量|列表|名单|备份|浏览|黑板|白板|脚注|购物车|闹钟|日程|段落|天气|[a-zA-Z]+\\.[a-z]+"
+    "|软件|程序|应用|游戏|邮件|短信|逗号|句号|标点|标题|按钮|键|桌|渍|结石|微博|朋友圈|歌单|页面|注释|函数|变量|列表|名单|备份|浏览|黑板|白板|脚注|购物车|闹钟|日程|段落|天气|错别?字|上一?[条句个段]|[a-zA-Z]+\\.[a-z]+"
 )
 _RHETORIC = re.compile("^(?:我们|咱|咱们|走|去|来|吃|喝|先|换|点|直接|不如|还是)")
 _PERSON_BEFORE = re.compile(
@@ -129,6 +130,8 @@ def _reported(before: list[str], head: str) -> bool:
 
 
 def _command(clause: str) -> _Command | None:
+    if found := _DONT_TAKE.match(clause):
+        return _Command("keep", found["before"], found["object"])
     for found in _VERB.finditer(clause):
         kind = str(found.lastgroup)
         before, after = clause[: found.start()], clause[found.end() :]
@@ -194,7 +197,7 @@ def _judged(command: _Command, earlier: list[str], before: list[str], after: lis
         phrase = phrase[2:]
     if not phrase:
         return _by_antecedent(command, earlier, before, placed=placed)
-    if command.kind in ("delete", "keep") and not (placed or told) and _ARTEFACT.search(phrase):
+    if command.kind in ("delete", "keep") and not (placed or told) and _ARTEFACT.search(f"{phrase} {raw} {command.after}"):
         return None
     rhetorical = command.kind == "forget" and not raw and (bool(after) and bool(_RHETORIC.match(after[0])))
     bare_advice = (

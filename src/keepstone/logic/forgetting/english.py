@@ -14,7 +14,7 @@ TRIGGER = re.compile(
 )
 
 _FILLER = (
-    r"(?:(?:please|kindly|just|hey|hi|hello|ok|okay|so|and|also|but|oh|well|actually|now|then|sorry|wait|listen|look"
+    r"(?:(?:please|pls|plz|kindly|just|hey|hi|hello|ok|okay|so|and|also|but|oh|well|actually|now|then|sorry|wait|listen|look"
     r"|right|yes|no|thanks|anyway|by the way|btw|one more thing|another thing|quick one|quick thing|finally|simply"
     r"|quickly|immediately|completely|permanently|maybe|perhaps|possibly|on second thoughts?|in that case|for me"
     r"|if (?:you can|possible|you could|you would|you don't mind|that's ok(?:ay)?)|at once|today)\b[\s,;:.–—-]*)"
@@ -27,7 +27,8 @@ _ASK = (
     rf"|i(?:'d| would) (?:really )?(?:like|love|want|prefer|need|appreciate)(?: it)?(?: for)?(?: if)?(?: that)? {_YOU}(?: to)?"
     rf"|i(?:'d| would) (?:much )?(?:rather|sooner)(?: that)? {_YOU}"
     rf"|i (?:really )?(?:want|need|would need|ask|beg|expect|order|urge|wish|must ask|have to ask) {_YOU} to"
-    rf"|i(?:'m| am) asking {_YOU} to|{_YOU} {_MODAL}|{_YOU}'d better"
+    rf"|i(?:'d| would)(?: really)? (?:feel|be|sleep|rest)(?: \w+)? (?:better|happier|easier|calmer|safer|relieved) if {_YOU}"
+    rf"|mind(?= \w+ing\b)|i(?:'m| am) asking {_YOU} to|{_YOU} {_MODAL}|{_YOU}'d better"
     rf"|(?:it|that) (?:would|'d|will) be (?:\w+ )?(?:great|nice|good|best|better|lovely|kind|helpful|wonderful)(?: of {_YOU})?"
     rf" (?:if|for|to)(?: {_YOU})?(?: could| would| to)?"
     rf"|(?:is it|would it be|is there|any chance|is there any) ?(?:possible|ok|okay|a way|any way|way|a chance)?"
@@ -50,16 +51,17 @@ _DELETE = re.compile(
 # Verbs that mean the memory only with its name, or with what was told.
 _TAKE = re.compile(
     r"(?:tak(?:e|ing)|took|get(?:ting)?|got|drop(?:ping|ped)?|clear(?:ing|ed)?(?: out| away)?|strike|striking|struck"
-    r"|cross(?:ing|ed)?(?: out| off)?|cut(?:ting)?|pull(?:ing|ed)?|leave|leaving)\b",
+    r"|scratch(?:ing|ed)?|lose|keep(?:ing)?(?= .*\b(?:out of|away from) (?:your|the)\b)|cross(?:ing|ed)?(?: out| off)?|cut(?:ting)?|pull(?:ing|ed)?|leave|leaving)\b",
     re.IGNORECASE,
 )
 _KEEP_VERB = (
     r"(?:keep(?:ing)?|kept|stor(?:e|ing|ed)|sav(?:e|ing|ed)|remember(?:ing|ed)?|record(?:ing|ed)?|retain(?:ing|ed)?"
     r"|hold(?:ing)?(?: on)?(?: to| onto)?|hang(?:ing)? on to|not(?:e|ing|ed)(?: down)?|memori[sz](?:e|ing|ed)|know(?:ing)?"
-    r"|writ(?:e|ing) down|hav(?:e|ing)|log(?:ging|ged)?|track(?:ing)?)"
+    r"|writ(?:e|ing) down|hav(?:e(?! to)|ing)|log(?:ging|ged)?|track(?:ing)?)"
 )
 _DONT_KEEP = re.compile(
-    rf"(?:(?:don't|do not|never|not|didn't|did not|wouldn't)(?: ever)?(?: you)? |(?:stop|quit|cease|avoid|refrain from) )"
+    rf"(?:(?:don't|do not|never|not|didn't|did not|wouldn't)(?: ever)?(?: you)? "
+    rf"|(?:you (?:don't|do not|needn't|need not)(?: need to| have to)?|there(?:'s| is) no (?:need|reason)(?: for you)? to|no (?:need|reason) to) |(?:stop|quit|cease|avoid|refrain from) )"
     rf"(?:ever |please |to )?{_KEEP_VERB}\b",
     re.IGNORECASE,
 )
@@ -91,6 +93,20 @@ _DONT_WANT_YOU = re.compile(
 _NOT_BE_KEPT = re.compile(
     r"i(?:'d| would) (?:rather|prefer|like)(?: that| for| it if)? (?P<object>.+?) (?:not|wasn't|weren't|isn't|were not)"
     r"(?: to)?(?: be)? (?:kept|stored|saved|remembered|recorded|retained|noted|on (?:record|file))\b",
+    re.IGNORECASE,
+)
+_WANT_GONE = re.compile(
+    r"(?:i(?:'d like| want| would like| need| wish)|(?:please |kindly |just )*(?:have|get)) (?P<object>.+?)(?: to be)? "
+    r"(?:deleted|erased|removed|wiped|scrubbed|purged|forgotten|gone|struck|expunged)\b",
+    re.IGNORECASE,
+)
+_PASSIVE_QUESTION = re.compile(
+    r"(?:can|could|may|will|would) (?P<object>(?!you\b|i\b|we\b).+?)(?: please)? be (?:deleted|erased|removed|wiped|purged|forgotten)\b",
+    re.IGNORECASE,
+)
+_REGRET = re.compile(
+    r"\bshould(?:n't| not| never) (?:have|be)\b|\bdid(?:n't| not) mean to\b|\bwrong of me\b|\b(?:was|it's) (?:a )?(?:mistake|private|secret)\b"
+    r"|\bregret\b|\bis private\b|\b(?:isn't|not) (?:yours|mine|my place)\b|\bremember when i\b|\byou know my\b",
     re.IGNORECASE,
 )
 _PASSIVE = re.compile(
@@ -141,6 +157,7 @@ _CLAUSE_OBJECT = re.compile(
     r"^(?:about )?(?:that (?:i|we|my|our)\b|me \w+ing\b|(?:where|how|who|what|when|why) (?:i|my|we|our)\b)",
     re.IGNORECASE,
 )
+_PERSONAL = re.compile(r"(?i:\b(?:i|my|our|me|us|we|mine)\b)|\b[A-Z]\w+'s\b|(?<=about )[A-Z]\w+")
 _THE = re.compile(r"^(?:about )?(?:the|that|those|these|this)\s+\w", re.IGNORECASE)
 _PRONOUN = re.compile(
     r"^(?:about )?(?:all of )?(?:it|that|this|them|those|these|all that|all this|the lot|everything|the whole thing"
@@ -154,7 +171,7 @@ _ARTEFACT = re.compile(
     r"|directory|cache|cells?|sections?|chapters?|slides?|pages?|functions?|variables?|codebase|commits?|repo(?:sitory)?"
     r"|tables?|photos?|pictures?|images?|videos?|recordings?|background|noise|stain|cookies|browser|comments?|posts?|tweets?"
     r"|drafts?|essay|poem|letter|e-?mails?(?! address)|messages?|tabs?|app|apps|software|rule|playlists?|songs?|account(?! (?:number|detail))"
-    r"|membership|reminders?|alarms?(?! code)|events?|appointments?|stitches|tooth|teeth|duplicates?|bullets?|headings?|titles?|footnotes?"
+    r"|membership|reminders?|alarms|events?|appointments?|stitches|tooth|teeth|duplicates?|bullets?|headings?|titles?|footnotes?"
     r"|quotes?|brackets?|adjectives?|last (?:one|two|three|part)|first (?:one|two|three|part)|second (?:one|part)|third (?:one|part))\b|\.\w{2,4}\b|--",
     re.IGNORECASE,
 )
@@ -176,6 +193,12 @@ _REASON = re.compile(
     r"|regret|made|have no|had no|never|got|signed|promised)|i've (?:no|changed|got|had|promised)|and (?:don't|do not|never)|don't|never|there(?:'s| is| was))\b",
     re.IGNORECASE,
 )
+_TELLING = re.compile(
+    r"\b(?:i )?(?:did(?:n't| not) mean to (?:share|tell|say|mention)|should(?:n't| not| never) (?:have )?(?:come up|be said|been said|told|shared|mentioned|written)"
+    r"|(?:it )?was wrong of me to (?:tell|share|mention)|changed my mind about (?:telling|sharing)|remember when|is private|isn't yours(?: to keep)?"
+    r"|(?:have )?written it down)\b",
+    re.IGNORECASE,
+)
 _SENTENCE = re.compile(r"[^.!?;\n]+(?:[.](?=\w)[^.!?;\n]+)*[.!?;\n]*")
 _BREAK = re.compile(
     r"\s*(?:[,:]|\s[-–—]+\s|[–—])\s*|\s+(?=(?:so|but)\s+(?:please|kindly|just|could|can|would|forget|delete|erase|remove|wipe|don't)\b)|\s+(?=and\s+(?:please|kindly|could you|can you|would you)\b)"
@@ -195,6 +218,7 @@ class _Command:
     kind: str
     object: str
     lead: str
+    verb: str = ""
 
 
 def request(text: str) -> ForgetRequest | None:
@@ -207,7 +231,7 @@ def request(text: str) -> ForgetRequest | None:
         for place, clause in enumerate(clauses):
             earlier = [*sentences[:number], *clauses[:place]]
             command = _command(clause)
-            if command is None or _reported(clauses[:place]):
+            if command is None or _reported(clauses[:place]) or _reported_after(clauses[place + 1 :]):
                 continue
             found = _judged(command, earlier, clauses[:place], clauses[place + 1 :], text, sentence)
             if found is not None and (best is None or (found.certain and not best.certain)):
@@ -221,6 +245,11 @@ def _reported(before: list[str]) -> bool:
     return bool(_REPORT.search(_TOLD.sub(" ", joined))) or MASK in joined
 
 
+def _reported_after(after: list[str]) -> bool:
+    """Whether what follows says that somebody else was spoken to: "…, I told Ann"."""
+    return any(re.match(r"(?:\w+ )?(?:told|said|asked|shouted|wrote)\b(?! you)|says\b", a, re.IGNORECASE) for a in after)
+
+
 def _command(clause: str) -> _Command | None:
     clause = clause.rstrip(" .!?;,")
     for pattern, kind in ((_DONT_WANT, "unwanted"), (_NOT_BE_KEPT, "unwanted"), (_SHOULD_NOT_BE, "unwanted")):
@@ -228,6 +257,10 @@ def _command(clause: str) -> _Command | None:
             return _Command(kind, found["object"], "")
     if found := _DONT_WANT_YOU.match(_after_fillers(clause)):
         return _Command("keep", clause[len(clause) - len(_after_fillers(clause)) + found.end() :], "i")
+    for pattern in (_WANT_GONE, _PASSIVE_QUESTION):
+        if found := pattern.match(_after_fillers(clause)):
+            place = " from your memory" if _PLACE.search(clause) else ""
+            return _Command("delete", _PLACE.sub(" ", found["object"]) + place, "you")
     lead = _LEAD.match(clause)
     start = lead.end() if lead else 0
     rest, opening = clause[start:], clause[:start].lower()
@@ -237,7 +270,7 @@ def _command(clause: str) -> _Command | None:
     )  # fmt: skip
     for pattern, kind in verbs:
         if (found := pattern.match(rest)) and _form_fits(found.group(), opening):
-            return _Command(kind, rest[found.end() :].strip(" ,:"), opening)
+            return _Command(kind, rest[found.end() :].strip(" ,:"), opening, found.group())
     if found := _LET_BE.match(rest):
         return _Command("forget", found["object"], "please")
     if (found := _PASSIVE.match(clause)) and not _REPORT.search(clause):
@@ -276,6 +309,8 @@ def _judged(
         return _by_antecedent(command, cleaned, earlier, before, placed)
     if command.kind in ("delete", "take", "keep") and not placed and not told and _ARTEFACT.search(cleaned):
         return None
+    if command.kind == "forget" and re.search(r"\byou(?:'ve)? (?:know|learned)", raw) and not _PERSONAL.search(raw):
+        return None
     certain = placed or told or _owned(command, cleaned, after)
     if command.kind in ("take", "disregard"):
         certain = (placed or told) and command.kind == "take"
@@ -290,6 +325,9 @@ def _judged(
 
 def _fits(command: _Command, cleaned: str, raw: str, placed: bool, sentence: str) -> bool:
     """Whether the object can be the verb's: "don't keep me waiting" keeps nothing in memory."""
+    absent = re.match(r"(?:please |never )*(?:don't|do not) (?:remember|know|have)", command.lead + command.verb, re.IGNORECASE)
+    if absent and not (placed or _TOLD.search(raw) or "please" in command.lead or "you" in command.lead):
+        return False
     if command.kind == "mention":
         return bool(_AGAIN.search(raw) or re.search(r"\bever\b", sentence, re.IGNORECASE))
     if command.kind in ("keep", "delete", "take") and _ME.match(cleaned) and not _PRONOUN.match(cleaned):
@@ -306,6 +344,10 @@ def _fits(command: _Command, cleaned: str, raw: str, placed: bool, sentence: str
     )
 
 
+def _polite(command: _Command) -> bool:
+    return bool(re.search(r"\b(?:please|pls|plz|kindly)\b", command.lead))
+
+
 def _question_of_fact(command: _Command, sentence: str) -> bool:
     """Whether it only asks whether something happened or would."""
     return sentence.endswith("?") and command.kind == "passive"
@@ -317,7 +359,7 @@ def _owned(command: _Command, cleaned: str, after: list[str]) -> bool:
         return True
     if _ABOUT.match(cleaned) or _OWN.match(cleaned) or _CLAUSE_OBJECT.match(cleaned) or _OTHERS.match(cleaned):
         return True
-    polite = "please" in command.lead or "kindly" in command.lead or any("please" in a.lower() for a in after)
+    polite = _polite(command) or any("please" in a.lower() for a in after)
     asked = polite or bool(re.search(r"\byou\b", command.lead))
     return bool(_THE.match(cleaned)) and (asked or command.kind == "forget")
 
@@ -331,7 +373,7 @@ def _plain_forget(command: _Command, cleaned: str, after: list[str]) -> bool:
         return False
     if "let's" in command.lead or re.match(r"(?:seeing|getting|going|having|doing)\b", cleaned):
         return False
-    polite = "please" in command.lead or "kindly" in command.lead or "you" in command.lead or bool(follows)
+    polite = _polite(command) or "you" in command.lead or bool(follows)
     named = bool(_OWN.match(cleaned) or _CLAUSE_OBJECT.match(cleaned) or _ABOUT.match(cleaned))
     return named or (polite and bool(_THE.match(cleaned) or _OTHERS.match(cleaned)))
 
@@ -344,12 +386,14 @@ def _by_antecedent(
     if not nearest or command.kind in ("disregard",):
         return None
     words = " ".join(nearest)
+    if re.match(r"i (?:told|gave|changed)\b.*", words, re.IGNORECASE) is None and re.match(r"you know my\b", words, re.IGNORECASE):
+        words = words[len("you know ") :]
     if (_ARTEFACT.search(words) and not placed and not _TOLD.search(words)) or MASK in words:
         return None
     if re.match(r"what\b", words, re.IGNORECASE):
         words = re.sub(r"(?<=\w)\s+(?:is|was|are|were)\s.*$", "", words)
     topic = re.sub(r"^(?:about|regarding|concerning|as for|as to|and)\s+", "", _trimmed(words), flags=re.IGNORECASE)
-    told = bool(_TOLD.search(words)) or bool(re.search(r"\bi\b.*\b(?:said|mentioned)", cleaned, re.IGNORECASE))
+    told = bool(_TOLD.search(words) or _REGRET.search(words)) or bool(re.search(r"\bi\b.*\b(?:said|mentioned)", cleaned, re.IGNORECASE))
     unwanted = bool(
         re.search(r"\bi (?:don't|do not) want\b|\b(?:i'd|i would) (?:rather|prefer)\b", words, re.IGNORECASE)
     )
@@ -380,7 +424,7 @@ def _trimmed(phrase: str) -> str:
 
 def _without_telling(phrase: str) -> str:
     """Return *phrase* without the words that only say that it was said."""
-    shorter = _TOLD.sub(" ", phrase)
+    shorter = _TELLING.sub(" ", _TOLD.sub(" ", phrase))
     shorter = re.sub(
         r"\b(?:(?:that|the|this|whole) (?:thing|bit|part|stuff|story|matter|note|business|fact)s?|what|everything|anything|about|ever|you|please|that|yesterday|earlier"
         r"|just now|record|file|kept|stored|saved|don't want|i'd rather|didn't keep|it)\b",
