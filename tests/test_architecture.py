@@ -26,7 +26,7 @@ LINES_PER_FUNCTION_MAX = 60
 BASE = ("types", "errors", "limits")
 VALUES = (*BASE, "filters", "contract")
 PORTS = (*VALUES, "protocols")
-CORE = (*PORTS, "logic", "door", "requests", "ingest", "recall", "reembedding", "vectorspace", "jobs")
+CORE = (*PORTS, "logic", "door", "requests", "recalled", "ingest", "recall", "reembedding", "vectorspace", "jobs")
 ADAPTERS = ("stores", "embedders", "llms", "rerankers")
 SETTINGS = ("ids", "config", "providers")
 PUBLIC = (*PORTS, *SETTINGS, "memory", "blocking", PACKAGE)
@@ -40,6 +40,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "protocols": VALUES,
     "door": (*VALUES, "logic"),
     "requests": (*PORTS, "logic"),
+    "recalled": BASE,
     "ingest": (*PORTS, "logic", "requests"),
     "recall": (*PORTS, "logic"),
     "reembedding": (*PORTS, "logic", "ingest"),

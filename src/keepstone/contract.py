@@ -47,10 +47,15 @@ class NewUnit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSpan:
-    """A part of a ledger message, by our id of it, that a memory came from; None is the whole message."""
+    """A part of a ledger message, by our id of it, that a memory came from; None is the whole message.
+
+    An `echo` only repeats the memory: it is no source of its text and is not counted among its sources, but it is
+    hidden and erased with it.
+    """
 
     message_id: str
     span: Span | None = None
+    echo: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +110,20 @@ class AppendMessage:
     replay_key: bytes | None
     join_key: bytes | None
     memory: NewMemory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppendEcho:
+    """Write a message to the ledger that only repeats what is remembered: no memory is made from it.
+
+    `memory_ids` are the memories repeated. Replays and conflicts are as for the message itself. With `refresh`, the
+    first of them becomes the newest, as if its statement was said again. If all of those memories were erased, or the
+    one to be refreshed is not current, it is news and is written as the message that it is.
+    """
+
+    message: AppendMessage
+    memory_ids: tuple[str, ...]
+    refresh: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,7 +269,18 @@ class Load:
 
 
 Operation = (
-    AppendMessage | AddMemory | Revise | Revert | Supersede | Retire | Forget | RetireScope | Restore | Enqueue | Load
+    AppendMessage
+    | AppendEcho
+    | AddMemory
+    | Revise
+    | Revert
+    | Supersede
+    | Retire
+    | Forget
+    | RetireScope
+    | Restore
+    | Enqueue
+    | Load
 )
 
 
@@ -279,11 +309,11 @@ class Outcome:
     """What one operation did.
 
     `stored`: written. `replay`: it was there. `refreshed`: its message is in the ledger and `memory_id` is the
-    memory that it joined. `sequence` is that of a memory written now; `retired` counts the memories of a RetireScope;
+    memory that it joined. `echo`: its message is in the ledger and repeats `memory_id`. `sequence` is that of a memory written now; `retired` counts the memories of a RetireScope;
     `change_id` is the entry that a Forget made.
     """
 
-    kind: Literal["stored", "replay", "refreshed"]
+    kind: Literal["stored", "replay", "refreshed", "echo"]
     memory_id: str | None = None
     message_id: str | None = None
     external_id: str | None = None

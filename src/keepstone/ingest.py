@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from keepstone import requests
-from keepstone.contract import AppendMessage, Applied, Batch, NewId, NewMemory, NewUnit, Operation, Outcome, SourceSpan
+from keepstone.contract import (
+    AppendEcho,
+    AppendMessage,
+    Applied,
+    Batch,
+    NewId,
+    NewMemory,
+    NewUnit,
+    Operation,
+    Outcome,
+    SourceSpan,
+)
 from keepstone.errors import ConflictError
 from keepstone.logic import replay
+from keepstone.logic.echo import echo_of
 from keepstone.logic.ids import bucket
 from keepstone.logic.passages import passages
 from keepstone.logic.text import language, spoken, term_counts
@@ -22,7 +35,7 @@ from keepstone.types import AddResult, Duplicate, MemoryRecord, Message, Metadat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddRequest:
-    """What one call of `add` asks for, checked."""
+    """What one call of `add` asks for, checked; `recalled` are ids and texts that its owner was shown lately."""
 
     scope: Scope
     messages: Sequence[Message]
@@ -30,6 +43,7 @@ class AddRequest:
     expires_at: datetime | None
     idempotency_key: str | None
     infer: bool = True
+    recalled: Sequence[tuple[str, str]] = ()
 
 
 def units(text: str, name: str | None) -> tuple[NewUnit, ...]:
@@ -91,14 +105,18 @@ async def add(
     there = [earlier is not None] * len(cut)
     if earlier is None and any(m.id is not None or m.timestamp is not None for m in request.messages):
         there = await store.known(_appends(request, cut, now, new_id))
-    wanted = [(m.content, m.name, u) for m, u, old in zip(request.messages, cut, there, strict=True) if not old]
+    echoes = _echoes(request, there)
+    idle = [old or i in echoes for i, old in enumerate(there)]
+    wanted = [(m.content, m.name, u) for m, u, idles in zip(request.messages, cut, idle, strict=True) if not idles]
     embedded = iter(await embed_units(embedder, wanted))
-    indexed = [u if old else next(embedded) for u, old in zip(cut, there, strict=True)]
+    indexed = [u if idles else next(embedded) for u, idles in zip(cut, idle, strict=True)]
     appends = _appends(request, indexed, now, new_id)
     asked = requests.asked(request.messages) if request.infer else {}
     new = {i: r for i, r in asked.items() if not there[i]}
-    wishes = await requests.plan(store, embedder, scope, appends, new, now=now)
-    operations: tuple[Operation, ...] = (*appends, *wishes.operations)
+    silent = {appends[i].id for i in echoes}
+    wishes = await requests.plan(store, embedder, scope, appends, new, silent=silent, now=now)
+    said = [echoes[i](a) if i in echoes else a for i, a in enumerate(appends)]
+    operations: tuple[Operation, ...] = (*said, *wishes.operations)
     batch = Batch(
         id=new_id(now, bucket(scope)),
         tenant=scope.tenant,
@@ -161,6 +179,24 @@ def _appends(
     return appends
 
 
+def _echoes(request: AddRequest, there: Sequence[bool]) -> dict[int, Callable[[AppendMessage], AppendEcho]]:
+    """Return, by place, how to write the messages that only repeat what was recalled."""
+    made: dict[int, Callable[[AppendMessage], AppendEcho]] = {}
+    if not request.infer or not request.recalled:
+        return made
+    texts = [text for _, text in request.recalled]
+    for place, message in enumerate(request.messages):
+        echo = None if there[place] else echo_of(message.content, message.role, texts)
+        if echo is not None:
+            ids = tuple(request.recalled[p][0] for p in echo.places)
+            made[place] = partial(_as_echo, ids, echo.own)
+    return made
+
+
+def _as_echo(ids: tuple[str, ...], own: bool, message: AppendMessage) -> AppendEcho:
+    return AppendEcho(message=message, memory_ids=ids, refresh=own)
+
+
 def _fingerprint(request: AddRequest) -> bytes:
     expires = request.expires_at.isoformat() if request.expires_at else ""
     parts = [_canonical(request.metadata), expires]
@@ -191,7 +227,7 @@ async def _result(store: Store, batch: Batch, applied: Applied, wishes: requests
             Duplicate(
                 message_id=_public_id(o),
                 memory_id=o.memory_id or "",
-                reason="replay" if o.kind == "replay" else "refreshed",
+                reason=o.kind,
             )
             for o in outcomes
             if o.kind != "stored"
@@ -204,8 +240,10 @@ async def _result(store: Store, batch: Batch, applied: Applied, wishes: requests
 
 def _record(outcome: Outcome, operation: Operation, at: datetime) -> MemoryRecord:
     """The record that the store gives for a memory written just now, without asking it again."""
-    assert isinstance(operation, AppendMessage)
-    memory = operation.memory
+    # An echo of what was erased meanwhile is written as the message that it is.
+    message = operation.message if isinstance(operation, AppendEcho) else operation
+    assert isinstance(message, AppendMessage)
+    memory = message.memory
     return MemoryRecord(
         id=memory.id,
         text=memory.text,

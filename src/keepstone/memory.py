@@ -66,13 +66,15 @@ class AsyncMemory(Changing):
             ProviderError: the embedder failed; nothing is stored.
         """
         key = idempotency_key
+        scope = self._scope(user_id, agent_id, app_id, run_id)
         request = ingest.AddRequest(
-            scope=self._scope(user_id, agent_id, app_id, run_id),
+            scope=scope,
             messages=door.messages(messages, self._limits),
             metadata=door.metadata(metadata, self._limits),
             expires_at=door.moment(expires_at, "expires_at"),
             idempotency_key=None if key is None else door.opaque(key, "idempotency_key", self._limits),
             infer=infer,
+            recalled=self._recalled.texts(scope) if infer else (),
         )
         return await ingest.add(
             self._store,
@@ -123,7 +125,9 @@ class AsyncMemory(Changing):
             explain=explain,
             partitions_max=self._limits.fan_out_partitions_max,
         )
-        return await recall.search(self._store, await self._space.agreed(), request, now=self._clock())
+        hits = await recall.search(self._store, await self._space.agreed(), request, now=self._clock())
+        self._recalled.enter(h.memory for h in hits)
+        return hits
 
     async def get(
         self,

@@ -5,7 +5,7 @@ No language model decides. A call of `add` without a request costs a look at its
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -46,9 +46,10 @@ async def plan(
     appends: Sequence[AppendMessage],
     requests: Mapping[int, ForgetRequest],
     *,
+    silent: Collection[str] = (),
     now: datetime,
 ) -> Plan:
-    """Return what the *requests*, by their place in *appends*, come to.
+    """Return what the *requests*, by their place in *appends*, come to; messages *silent* by id make no memory.
 
     Raises:
         ProviderError: the embedder failed.
@@ -59,7 +60,8 @@ async def plan(
     made = _Made()
     for place, request in requests.items():
         text = appends[place].content
-        look = _Look(store, embedder, owner, appends, place, now)
+        spoken = [a for a in appends[:place] if a.id not in silent]
+        look = _Look(store, embedder, owner, spoken, now)
         known = await look.at(request.referent)
         resolution = referents.resolve(request, text, known)
         if resolution.probe is not None and embedder is not None:
@@ -80,12 +82,11 @@ class _Look:
         store: Store,
         embedder: Embedder | None,
         scope: Scope,
-        appends: Sequence[AppendMessage],
-        place: int,
+        earlier: Sequence[AppendMessage],
         now: datetime,
     ) -> None:
         self._store, self._embedder, self._scope, self._now = store, embedder, scope, now
-        self._appends, self._place = appends, place
+        self._earlier = earlier
         self._records: dict[str, MemoryRecord] = {}
 
     async def at(self, words: str) -> list[Referent]:
@@ -105,9 +106,7 @@ class _Look:
         records = await self._store.get(list(dict.fromkeys(c.memory_id for c in found.items)), self._scope)
         self._records |= {r.id: r for r in records}
         calibration = calibration_of(None if embedder is None else embedder.key.name, language(words))
-        return _stored(found, records, calibration) + _said_before(
-            self._appends, self._place, query, found, calibration
-        )
+        return _stored(found, records, calibration) + _said_before(self._earlier, query, found, calibration)
 
     async def with_answers(self, known: Sequence[Referent], meant: str) -> list[Referent]:
         """Return *known* with those marked whose message comes directly after that of the memory *meant*."""
@@ -211,13 +210,13 @@ def _stored(found: Candidates, records: Sequence[MemoryRecord], calibration: Cal
 
 
 def _said_before(
-    appends: Sequence[AppendMessage], place: int, query: CandidateQuery, found: Candidates, calibration: Calibration
+    earlier: Sequence[AppendMessage], query: CandidateQuery, found: Candidates, calibration: Calibration
 ) -> list[Referent]:
-    """Return the messages of the same call that come before the one at *place*."""
+    """Return the messages of the same call that come before the request."""
     corpus = next(iter(found.corpora.values()), None)
     total = sum(query.terms.values())
     made: list[Referent] = []
-    for number, message in enumerate(appends[:place]):
+    for number, message in enumerate(earlier):
         cosines = [
             sum(a * b for a, b in zip(query.vector, unit.vector, strict=True))
             for unit in message.memory.units
@@ -234,7 +233,7 @@ def _said_before(
                 # A short text that holds all terms reaches about that share of BM25's limit.
                 share=referents.SHARE_CAP * held / total if total else 0.0,
                 asks=message.role == "user" and forget_request(message.content) is not None,
-                follows=appends[number - 1].id if number else None,
+                follows=earlier[number - 1].id if number else None,
             )
         )
     return made

@@ -213,12 +213,13 @@ class Duplicate(_Plain):
     """A message that was there already.
 
     `replay`: the same message again, nothing changed. `refreshed`: said again, so the message is in the ledger
-    and the memory that says it became the newest.
+    and the memory that says it became the newest. `echo`: it only repeats what a search returned a little while
+    ago, so the message is in the ledger and no memory was made from it.
     """
 
     message_id: str
     memory_id: str
-    reason: Literal["replay", "refreshed"]
+    reason: Literal["replay", "refreshed", "echo"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,10 @@ def requests(name: str) -> list[tuple[str, str]]:
     return [(text, words) for text, words in pairs]
 
 
-@pytest.mark.parametrize(("text", "words"), [pair for name in ("requests", "unseen") for tag in ("en", "zh") for pair in requests(f"{name}_{tag}.txt")])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [pair for name in ("requests", "unseen") for tag in ("en", "zh") for pair in requests(f"{name}_{tag}.txt")],
+)
 def test_a_request_is_seen_with_its_referent(text: str, words: str) -> None:
     found = forget_request(text)
     assert found is not None
@@ -26,7 +29,15 @@ def test_a_request_is_seen_with_its_referent(text: str, words: str) -> None:
     assert all(word in found.referent.lower() for word in words.split()), found.referent
 
 
-@pytest.mark.parametrize("text", [text for name in ("lookalikes", "unseen_lookalikes") for tag in ("en", "zh") for text in lines(f"{name}_{tag}.txt")])
+@pytest.mark.parametrize(
+    "text",
+    [
+        text
+        for name in ("lookalikes", "unseen_lookalikes")
+        for tag in ("en", "zh")
+        for text in lines(f"{name}_{tag}.txt")
+    ],
+)
 def test_what_only_looks_like_one_is_not(text: str) -> None:
     found = forget_request(text)
     assert found is None or not found.certain

@@ -30,6 +30,7 @@ BROKEN = {
     "duplicate not recognised": "said_before",
     "joins what was superseded": "said_again",
     "ignored idempotency key": "idempotency_keys",
+    "learned echo": "echoes_make_no_memory",
     "request carried out twice": "forgetting_on_request",
     "request not carried out": "forgetting_what_was_just_said",
     "ignored revision": "expected_revisions",

@@ -51,7 +51,8 @@ _QUESTION = re.compile(r"[?？]\s*$")
 _CJK = re.compile(f"[{CJK}]")
 # Nouns whose content is a number or a code, whatever of.
 _ASKS_VALUE = re.compile(
-    r"\b(?:numbers?|codes?|digits?|figures?|amounts?|sizes?|dates?|combinations?)\b|号码|密码|数字|数目|[号码数]", re.IGNORECASE
+    r"\b(?:numbers?|codes?|digits?|figures?|amounts?|sizes?|dates?|combinations?)\b|号码|密码|数字|数目|[号码数]",
+    re.IGNORECASE,
 )
 # Words that name no matter of their own.
 _VAGUE = frozenset(

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from keepstone.contract import (
+    AppendEcho,
     AppendMessage,
     Applied,
     ArchivedMemory,
@@ -293,6 +294,14 @@ class _IgnoredKey(PassingStore):
         return await self.inner.apply(replace(batch, idempotency_key=None))
 
 
+class _LearnedEcho(PassingStore):
+    """What only repeats a memory becomes a memory of its own."""
+
+    async def apply(self, batch: Batch) -> Applied:
+        operations = tuple(o.message if isinstance(o, AppendEcho) else o for o in batch.operations)
+        return await self.inner.apply(replace(batch, operations=operations))
+
+
 class _EagerForgetting(PassingStore):
     """A request to forget is carried out again each time that it comes."""
 
@@ -309,9 +318,7 @@ class _EagerForgetting(PassingStore):
                 replace(batch, operations=(Retire(memory_id=shown[0].id),), reason=wish.reason, idempotency_key=None)
             )
             changes += taken.changes
-            outcomes.append(
-                Outcome(kind="stored", memory_id=shown[0].id, retired=1, change_id=taken.changes[0])
-            )
+            outcomes.append(Outcome(kind="stored", memory_id=shown[0].id, retired=1, change_id=taken.changes[0]))
         return replace(applied, outcomes=tuple(outcomes), changes=tuple(changes))
 
 
@@ -387,6 +394,7 @@ FAULTS: Mapping[str, Callable[[Store], Store]] = {
     "duplicate not recognised": _Unrecognised,
     "joins what was superseded": _JoinsAnything,
     "ignored idempotency key": _IgnoredKey,
+    "learned echo": _LearnedEcho,
     "request carried out twice": _EagerForgetting,
     "request not carried out": _DeafToRequests,
     "ignored revision": _IgnoredRevision,

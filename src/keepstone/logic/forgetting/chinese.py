@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from keepstone.logic.forgetting.request import MASK, ForgetRequest
 
-TRIGGER = re.compile("[忘删抹清除]|去掉|移除|擦掉|划掉|销毁|[别勿]|不[要用必想希许准能该]|当(?:[我你作做])?(?:从来|从|压根)?没|装作|没必要|不需要|用不着")
+TRIGGER = re.compile(
+    "[忘删抹清除]|去掉|移除|擦掉|划掉|销毁|[别勿]|不[要用必想希许准能该]|当(?:[我你作做])?(?:从来|从|压根)?没|装作|没必要|不需要|用不着"
+)
 
 _FORGET = "忘(?:干净|个干净|得干净|光|掉|记|却|了)?(?:了|掉)?"
 _DELETE = "(?:删(?:除|掉|去|了|干净)?|抹(?:掉|去|除|了|干净)|清(?:掉|除|空|理掉|了|干净)|去掉|移除|剔除|擦(?:掉|除|去)|划掉|消除|销毁|除掉|拿掉)(?:了|掉)?"
@@ -29,7 +31,9 @@ _NOT = re.compile(
     "(?:别|不要|不可|不能|勿|莫|甭|没有?|不会|不曾|从不|永不|怎么能|怎么会|不得|无法|难以?|可不能|不许|不准|请勿|不该|不敢|休想|不想|不希望)"
     "(?:再|给我|要|轻易|随便|把.*|将.*|你|就|能|会|那么快|这么快)*$"
 )
-_DONT_TAKE = re.compile(f"^(?P<before>.{{0,6}}?){_NO}(?:再|继续)*[把将](?P<object>.+?){_KEEP_WORD}(?:了|来|起来|下来)*$")
+_DONT_TAKE = re.compile(
+    f"^(?P<before>.{{0,6}}?){_NO}(?:再|继续)*[把将](?P<object>.+?){_KEEP_WORD}(?:了|来|起来|下来)*$"
+)
 _POSSIBLE = re.compile("能不能|可不可以|好不好|行不行|要不要")
 _NOT_AFTER = re.compile("^(?:不了|不掉|得了|我草|我$|忧|恩|年|情|形|川|性|词|我地|乎)")
 _THEN = re.compile("^(?:在|带|拿|关|告诉|说|交|买|吃|拔|给|跟|问|看|做|去|怎么|放|写|还|锁|回|打|穿|发|取)")
@@ -197,7 +201,11 @@ def _judged(command: _Command, earlier: list[str], before: list[str], after: lis
         phrase = phrase[2:]
     if not phrase:
         return _by_antecedent(command, earlier, before, placed=placed)
-    if command.kind in ("delete", "keep") and not (placed or told) and _ARTEFACT.search(f"{phrase} {raw} {command.after}"):
+    if (
+        command.kind in ("delete", "keep")
+        and not (placed or told)
+        and _ARTEFACT.search(f"{phrase} {raw} {command.after}")
+    ):
         return None
     rhetorical = command.kind == "forget" and not raw and (bool(after) and bool(_RHETORIC.match(after[0])))
     bare_advice = (

@@ -247,7 +247,9 @@ def _reported(before: list[str]) -> bool:
 
 def _reported_after(after: list[str]) -> bool:
     """Whether what follows says that somebody else was spoken to: "…, I told Ann"."""
-    return any(re.match(r"(?:\w+ )?(?:told|said|asked|shouted|wrote)\b(?! you)|says\b", a, re.IGNORECASE) for a in after)
+    return any(
+        re.match(r"(?:\w+ )?(?:told|said|asked|shouted|wrote)\b(?! you)|says\b", a, re.IGNORECASE) for a in after
+    )
 
 
 def _command(clause: str) -> _Command | None:
@@ -325,7 +327,9 @@ def _judged(
 
 def _fits(command: _Command, cleaned: str, raw: str, placed: bool, sentence: str) -> bool:
     """Whether the object can be the verb's: "don't keep me waiting" keeps nothing in memory."""
-    absent = re.match(r"(?:please |never )*(?:don't|do not) (?:remember|know|have)", command.lead + command.verb, re.IGNORECASE)
+    absent = re.match(
+        r"(?:please |never )*(?:don't|do not) (?:remember|know|have)", command.lead + command.verb, re.IGNORECASE
+    )
     if absent and not (placed or _TOLD.search(raw) or "please" in command.lead or "you" in command.lead):
         return False
     if command.kind == "mention":
@@ -386,14 +390,18 @@ def _by_antecedent(
     if not nearest or command.kind in ("disregard",):
         return None
     words = " ".join(nearest)
-    if re.match(r"i (?:told|gave|changed)\b.*", words, re.IGNORECASE) is None and re.match(r"you know my\b", words, re.IGNORECASE):
+    if re.match(r"i (?:told|gave|changed)\b.*", words, re.IGNORECASE) is None and re.match(
+        r"you know my\b", words, re.IGNORECASE
+    ):
         words = words[len("you know ") :]
     if (_ARTEFACT.search(words) and not placed and not _TOLD.search(words)) or MASK in words:
         return None
     if re.match(r"what\b", words, re.IGNORECASE):
         words = re.sub(r"(?<=\w)\s+(?:is|was|are|were)\s.*$", "", words)
     topic = re.sub(r"^(?:about|regarding|concerning|as for|as to|and)\s+", "", _trimmed(words), flags=re.IGNORECASE)
-    told = bool(_TOLD.search(words) or _REGRET.search(words)) or bool(re.search(r"\bi\b.*\b(?:said|mentioned)", cleaned, re.IGNORECASE))
+    told = bool(_TOLD.search(words) or _REGRET.search(words)) or bool(
+        re.search(r"\bi\b.*\b(?:said|mentioned)", cleaned, re.IGNORECASE)
+    )
     unwanted = bool(
         re.search(r"\bi (?:don't|do not) want\b|\b(?:i'd|i would) (?:rather|prefer)\b", words, re.IGNORECASE)
     )

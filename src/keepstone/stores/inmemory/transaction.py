@@ -75,7 +75,7 @@ class Transaction:
 
     def public(self, sources: Sequence[SourceSpan]) -> tuple[str, ...]:
         """Return the ids by which callers know the messages of *sources*, each once."""
-        ids = [self.tenant.messages[s.message_id].message.public_id for s in sources]
+        ids = [self.tenant.messages[s.message_id].message.public_id for s in sources if not s.echo]
         return tuple(dict.fromkeys(ids))
 
     def units(self, units: Sequence[NewUnit]) -> tuple[Unit, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from keepstone.contract import (
     AddMemory,
+    AppendEcho,
     AppendMessage,
     Applied,
     Batch,
@@ -53,6 +54,7 @@ class Writer(Transaction):
         self._appended: dict[str, str | None] = {}
         self._verbs: Mapping[type[Any], Callable[[Any], Outcome]] = {
             AppendMessage: self._append,
+            AppendEcho: self._append_echo,
             AddMemory: self._add,
             Revise: self._revise,
             Revert: self._revert,
@@ -97,21 +99,7 @@ class Writer(Transaction):
         earlier = self._said_before(operation)
         if earlier is not None:
             return self.replay_of(earlier)
-        message = LedgerMessage(
-            id=operation.id,
-            external_id=operation.external_id,
-            scope=scope,
-            role=operation.role,
-            name=operation.name,
-            content=operation.content,
-            metadata=deepcopy(operation.metadata),
-            occurred_at=operation.occurred_at,
-            recorded_at=self.batch.at,
-            position=self.tenant.next_position.get(scope, 0),
-            sequence=self.tenant.next_sequence(scope, "messages"),
-        )
-        stored = StoredMessage(message=message, content_key=operation.content_key, replay_key=operation.replay_key)
-        self.tenant.put_message(stored)
+        message = self._put_message(operation, scope)
         source = SourceSpan(message_id=message.id)
         joined = self._joined(operation)
         if joined is not None:
@@ -130,6 +118,47 @@ class Writer(Transaction):
             message_id=message.id,
             external_id=message.external_id,
             sequence=sequence,
+        )
+
+    def _put_message(self, operation: AppendMessage, scope: Scope) -> LedgerMessage:
+        message = LedgerMessage(
+            id=operation.id,
+            external_id=operation.external_id,
+            scope=scope,
+            role=operation.role,
+            name=operation.name,
+            content=operation.content,
+            metadata=deepcopy(operation.metadata),
+            occurred_at=operation.occurred_at,
+            recorded_at=self.batch.at,
+            position=self.tenant.next_position.get(scope, 0),
+            sequence=self.tenant.next_sequence(scope, "messages"),
+        )
+        stored = StoredMessage(message=message, content_key=operation.content_key, replay_key=operation.replay_key)
+        self.tenant.put_message(stored)
+        return message
+
+    def _append_echo(self, operation: AppendEcho) -> Outcome:
+        said = operation.message
+        scope = self.writable(said.scope)
+        repeated = [m for i in operation.memory_ids if (m := self.tenant.memories.get(i)) is not None]
+        repeated = [m for m in repeated if m.record.status is not Status.ERASED]
+        earlier = self._said_before(said)
+        stale = operation.refresh and any(m.record.status is not Status.CURRENT for m in repeated[:1])
+        if earlier is not None or not repeated or stale:
+            return self._append(said)
+        message = self._put_message(said, scope)
+        self._appended[message.id] = None
+        if operation.refresh:
+            self._refresh(repeated[0], SourceSpan(message_id=message.id, echo=True))
+        for memory in repeated[1:] if operation.refresh else repeated:
+            sources = (*memory.sources, SourceSpan(message_id=message.id, echo=True))
+            self.tenant.put_memory(replace(memory, sources=sources))
+        return Outcome(
+            kind="echo",
+            memory_id=repeated[0].record.id,
+            message_id=message.id,
+            external_id=message.external_id,
         )
 
     def _said_before(self, operation: AppendMessage) -> StoredMessage | None:

@@ -73,7 +73,7 @@ CREATE TABLE revisions(
     PRIMARY KEY(memory, number)
 ) WITHOUT ROWID;
 
--- `first` is -1 for a whole message.
+-- `first` is -1 for a whole message, -2 for one that only echoes the memory.
 CREATE TABLE sources(
     memory INTEGER NOT NULL, message INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
     PRIMARY KEY(memory, message, first)
