@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from keepstone.logic.text import CJK, CJK_STOP, STOP_WORDS, stem, words
+from keepstone.logic.text import CJK, CJK_STOP, STOP_WORDS, is_back_channel, stem, words
 
 # Fewer words than this are not told from chance.
 CONTENT_LEAST = 2
@@ -22,8 +22,8 @@ _SENTENCE = re.compile(r"[^.!?。！？;；\n]+(?:\.(?=\w)[^.!?。！？;；\n]+
 # What a prompt puts in front of a memory: a bullet, a date in brackets or not, a speaker.
 _LABEL = re.compile(
     r"^\s*(?:[-*•>#]+\s*|\d{1,3}[.)]\s+)*"
-    r"(?:[\[(（【]?\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?(?:[ T]\d{1,2}:\d{2}(?::\d{2})?)?(?:\s*\w{3}|Z)?[\])）】]?[\s:：,，-]*)?"
-    r"(?:[\[(（【]?[\w .]{1,30}[\])）】]?\s*[:：]\s*)?"
+    r"(?:[\[(（【]?\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?(?:[ T]\d{1,2}:\d{2}(?::\d{2})?)?(?:\s*[A-Z]{3}|Z)?[\])）】]?[\s:：,，-]*)?"
+    r"(?:[\[(（【]?[\w.-]{1,20}(?: [\w.-]{1,20})?[\])）】]?\s*(?:: |：)\s*)?"
 )
 _TAGS = re.compile(r"</?[A-Za-z][\w-]*(?:\s[^<>]*)?/?>")
 _HEADING = re.compile(
@@ -35,12 +35,22 @@ _CJK = re.compile(f"[{CJK}]")
 
 _NEGATIONS = frozenset("not no never none nobody nothing neither nor without cannot can't hardly".split())
 _NEGATIONS_ZH = frozenset("不没别无未勿莫")
-_CHANGES = frozenset("now anymore longer instead still yet again already".split())
+# Small words that turn a statement: they must stand in what was recalled, too.
+_CHANGES = frozenset(
+    "now anymore longer instead still yet again already up down out off over will would shall should could might must "
+    "was were did had used he him his she her hers they them their only".split()
+)
+_CHANGES_ZH = frozenset("了过他她它们")
+# In the middle of a sentence a capital makes a name of what is a small word elsewhere: May, Will.
+_NAME = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]+")
+# What an assistant says around what it remembers.
 _FILLER = frozenset(
-    "yes yeah ok okay sure right well so told tell mentioned mention said say saying earlier before previously remember recall "
-    "recalled know known knew according notes note noted memory see understood understand got thanks thank sharing "
-    "letting indeed correct exactly please great good happy glad course of-course hi hello time last once also just "
-    "still let's i'll you've i'd you'd that's here's there's what's i're you'll keep mind heard hear believe think".split()
+    "yes yeah ok okay sure right well told tell mentioned mention said say earlier before previously remember recall "
+    "recalled according notes note noted memory memories indeed correct exactly thanks thank hi hello know".split()
+)
+_OPENING = re.compile(
+    r"^\s*(?:got it|i see|understood|of course|good to know|noted|thanks for (?:telling me|sharing|letting me know))[\s,:;–-]+",
+    re.IGNORECASE,
 )
 _FILLER_ZH = re.compile(
     "(?:我)?(?:还)?记得|(?:正如|就像|如|按照|根据)?[你您](?:之前|以前|上次|刚才|曾经)?(?:跟我|和我|对我)?(?:说过?|提过|提到过?|告诉过?我?|讲过)(?:的)?(?:那样)?"
@@ -70,7 +80,7 @@ class _Sentence:
 
 def echo_of(text: str, role: str, recalled: Sequence[str]) -> Echo | None:
     """Return what of *recalled* a turn of *role* repeats; None if anything in it is new."""
-    if not recalled:
+    if not recalled or is_back_channel(text):
         return None
     pieces = _pieces(text)
     own_words = role == "assistant"
@@ -80,7 +90,7 @@ def echo_of(text: str, role: str, recalled: Sequence[str]) -> Echo | None:
     said = 0
     for piece, labelled in pieces:
         place = _verbatim(piece, wholes, known)
-        if place is None and (own_words or labelled):
+        if place is None and labelled:
             place = _verbatim(_LABEL.sub("", piece), wholes, known)
         if place is not None:
             said += 1
@@ -88,7 +98,7 @@ def echo_of(text: str, role: str, recalled: Sequence[str]) -> Echo | None:
             continue
         if not own_words:
             return None
-        covered = _covered(piece, known)
+        covered = _covered(_LABEL.sub("", piece) if labelled else piece, known)
         if covered is None:
             return None
         said += bool(covered)
@@ -130,7 +140,7 @@ def _weight(plain: Sequence[str]) -> int:
 def _covered(piece: str, known: Sequence[Sequence[_Sentence]]) -> list[int] | None:
     """Return the places that hold all that the sentences of *piece* say; None if one of them says something new."""
     used: list[int] = []
-    for sentence in _sentences(_LABEL.sub("", piece)) or _sentences(piece):
+    for sentence in _sentences(piece):
         if not sentence.content and not sentence.characters:
             continue
         place = next((i for i, texts in enumerate(known) if any(_holds(t, sentence) for t in texts)), None)
@@ -166,11 +176,12 @@ def _sentence(text: str) -> _Sentence:
     pairs: set[str] = set()
     negations = 0
     changes: set[str] = set()
-    for word in words(_FILLER_ZH.sub(" ", text)):
+    for word in words(_FILLER_ZH.sub(" ", _OPENING.sub("", text))):
         if _CJK.match(word):
             kept = [c for c in word if c not in CJK_STOP]
             characters.update(kept)
             negations += sum(c in _NEGATIONS_ZH for c in word)
+            changes.update(c for c in word if c in _CHANGES_ZH)
             pairs.update(a + b for a, b in zip(word, word[1:], strict=False) if not {a, b} & CJK_STOP)
         elif word in _NEGATIONS or word.endswith("n't"):
             negations += 1
@@ -178,6 +189,7 @@ def _sentence(text: str) -> _Sentence:
             changes.add(word)
         elif word not in STOP_WORDS and word not in _FILLER:
             content.add(stem(word))
+    content.update(f"{name.lower()} (name)" for name in _NAME.findall(text) if name.lower() in STOP_WORDS)
     return _Sentence(
         words(text), frozenset(content), frozenset(characters), frozenset(pairs), negations, frozenset(changes)
     )
