@@ -182,9 +182,9 @@ class Forget:
     """Take a memory back because *request*, a message appended earlier in the same batch, asks for it.
 
     `memory_id` names the memory, or `message_id` a message appended earlier in the same batch: then the memory made
-    from it goes, or the one that it joined. Nothing happens, and the outcome is `replay`, if the request or that message
-    was there already, or if no verb but `history` shows the memory any more. The outcome of what was done has its
-    `change_id`.
+    from it goes, or the one that it joined. Nothing happens, and the outcome is `replay`, if the request or that
+    message was there already, or if no verb but `history` shows the memory any more. The outcome of what was done has
+    its `change_id`.
     """
 
     request: str
@@ -309,8 +309,8 @@ class Outcome:
     """What one operation did.
 
     `stored`: written. `replay`: it was there. `refreshed`: its message is in the ledger and `memory_id` is the
-    memory that it joined. `echo`: its message is in the ledger and repeats `memory_id`. `sequence` is that of a memory written now; `retired` counts the memories of a RetireScope;
-    `change_id` is the entry that a Forget made.
+    memory that it joined. `echo`: its message is in the ledger and repeats `memory_id`. `sequence` is that of a
+    memory written now; `retired` counts the memories of a RetireScope; `change_id` is the entry that a Forget made.
     """
 
     kind: Literal["stored", "replay", "refreshed", "echo"]

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from keepstone.contract import AppendMessage, CandidateQuery, Candidates, Corpus, Forget, Outcome, Vector
+from keepstone.contract import AppendMessage, CandidateQuery, Candidates, Corpus, Forget, Outcome
 from keepstone.logic import referents
 from keepstone.logic.forgetting import ForgetRequest, forget_request
 from keepstone.logic.ranking import Calibration, calibration_of

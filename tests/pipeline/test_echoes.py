@@ -43,8 +43,9 @@ def test_five_hundred_rounds_of_recall_and_echo_make_no_memory() -> None:
             hits = memory.search(fact, user_id="ana", limit=3)
             assert fact in [h.text for h in hits]
             block = "<memory>\n" + "\n".join(f"- [2026-03-01] {h.text}" for h in hits) + "\n</memory>"
-            said = chance.choice([("assistant", fact), ("assistant", REWORDED[fact]), ("user", fact), ("system", block)])
-            result = memory.add({"role": said[0], "content": said[1]}, user_id="ana", run_id=f"run {number % 9}")
+            role = chance.choice(["assistant", "user", "system"])
+            said = {"assistant": chance.choice([fact, REWORDED[fact]]), "user": fact, "system": block}[role]
+            result = memory.add({"role": role, "content": said}, user_id="ana", run_id=f"run {number % 9}")
             assert result.memories == ()
             assert [d.reason for d in result.duplicates] == ["echo"]
         stats = memory.stats(user_id="ana")

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from keepstone.logic.text import CJK, CJK_STOP, STOP_WORDS, is_back_channel, stem, words
 
@@ -22,7 +23,8 @@ _SENTENCE = re.compile(r"[^.!?。！？;；\n]+(?:\.(?=\w)[^.!?。！？;；\n]+
 # What a prompt puts in front of a memory: a bullet, a date in brackets or not, a speaker.
 _LABEL = re.compile(
     r"^\s*(?:[-*•>#]+\s*|\d{1,3}[.)]\s+)*"
-    r"(?:[\[(（【]?\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?(?:[ T]\d{1,2}:\d{2}(?::\d{2})?)?(?:\s*[A-Z]{3}|Z)?[\])）】]?[\s:：,，-]*)?"
+    r"(?:[\[(（【]?\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?(?:[ T]\d{1,2}:\d{2}(?::\d{2})?)?(?:\s*[A-Z]{3}"
+    r"|Z)?[\])）】]?[\s:：,，-]*)?"
     r"(?:[\[(（【]?[\w.-]{1,20}(?: [\w.-]{1,20})?[\])）】]?\s*(?:: |：)\s*)?"
 )
 _TAGS = re.compile(r"</?[A-Za-z][\w-]*(?:\s[^<>]*)?/?>")
@@ -49,12 +51,15 @@ _FILLER = frozenset(
     "recalled according notes note noted memory memories indeed correct exactly thanks thank hi hello know".split()
 )
 _OPENING = re.compile(
-    r"^\s*(?:got it|i see|understood|of course|good to know|noted|thanks for (?:telling me|sharing|letting me know))[\s,:;–-]+",
+    r"^\s*(?:got it|i see|understood|of course|good to know|noted|thanks for (?:telling me|sharing"
+    r"|letting me know))[\s,:;–-]+",
     re.IGNORECASE,
 )
 _FILLER_ZH = re.compile(
-    "(?:我)?(?:还)?记得|(?:正如|就像|如|按照|根据)?[你您](?:之前|以前|上次|刚才|曾经)?(?:跟我|和我|对我)?(?:说过?|提过|提到过?|告诉过?我?|讲过)(?:的)?(?:那样)?"
-    "|之前|以前|上次|刚才|根据|记录|显示|好的?|明白了?|知道了?|了解|没错|对[，,]|嗯|谢谢|当然|是的|没问题|我知道|据我所知|原来|所以|那么|按你说的"
+    "(?:我)?(?:还)?记得|(?:正如|就像|如|按照|根据)?[你您](?:之前|以前|上次|刚才|曾经)?(?:跟我|和我"
+    "|对我)?(?:说过?|提过|提到过?|告诉过?我?|讲过)(?:的)?(?:那样)?"
+    "|之前|以前|上次|刚才|根据|记录|显示|好的?|明白了?|知道了?|了解|没错|对[，,]|嗯|谢谢|当然|是的|没问题"
+    "|我知道|据我所知|原来|所以|那么|按你说的"
 )
 
 
@@ -182,7 +187,7 @@ def _sentence(text: str) -> _Sentence:
             characters.update(kept)
             negations += sum(c in _NEGATIONS_ZH for c in word)
             changes.update(c for c in word if c in _CHANGES_ZH)
-            pairs.update(a + b for a, b in zip(word, word[1:], strict=False) if not {a, b} & CJK_STOP)
+            pairs.update(a + b for a, b in pairwise(word) if not {a, b} & CJK_STOP)
         elif word in _NEGATIONS or word.endswith("n't"):
             negations += 1
         elif word in _CHANGES:

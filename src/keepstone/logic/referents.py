@@ -40,7 +40,8 @@ _KIN_EN = re.compile(
     re.IGNORECASE,
 )
 _KIN_ZH = re.compile(
-    "妈|爸|父亲|母亲|爹|娘|哥|姐|弟|妹|儿子|女儿|闺女|孩子|老公|老婆|丈夫|妻子|先生|太太|爱人|老伴|婆婆|公公|岳|丈母|爷爷|奶奶|外公|外婆|姥|舅|姨|姑|叔|伯|侄|甥"
+    "妈|爸|父亲|母亲|爹|娘|哥|姐|弟|妹|儿子|女儿|闺女|孩子|老公|老婆|丈夫|妻子|先生|太太|爱人|老伴|婆婆"
+    "|公公|岳|丈母|爷爷|奶奶|外公|外婆|姥|舅|姨|姑|叔|伯|侄|甥"
     "|表[哥姐弟妹]|堂[哥姐弟妹]|女友|男友|女朋友|男朋友|室友|同桌|同学|同事|老板|老师|邻居|房东|朋友|前任|前妻|前夫"
 )
 _FIRST = re.compile(r"\b(?:i|i'\w+|my|mine|me|we|our|us)\b|我|咱|俺|本人", re.IGNORECASE)
@@ -56,7 +57,8 @@ _ASKS_VALUE = re.compile(
 )
 # Words that name no matter of their own.
 _VAGUE = frozenset(
-    "thing things stuff whole said told ever yesterday today earlier elsewhere somewhere anywhere somebody someone".split()
+    "thing things stuff whole said told ever yesterday today earlier elsewhere somewhere anywhere somebody "
+    "someone".split()
 )
 _VAGUE_ZH = re.compile("位置|地方|地点|哪儿|哪里|那儿|在哪|什么|多少|怎么|时候?|事情?|信息|内容|情况")
 _SPACE = re.compile(r"\s+")
@@ -66,9 +68,9 @@ _SPACE = re.compile(r"\s+")
 class Referent:
     """A memory that a request may mean.
 
-    `cosine` is how far its cosine with the referent stands out, in deviations, None without vectors; `share` is its BM25
-    as a share of what any text can reach. `key` is a memory's id, or a message's in the same call; `follows` is the key
-    of the memory whose message comes directly before.
+    `cosine` is how far its cosine with the referent stands out, in deviations, None without vectors; `share` is its
+    BM25 as a share of what any text can reach. `key` is a memory's id, or a message's in the same call; `follows` is
+    the key of the memory whose message comes directly before.
     """
 
     key: str
@@ -205,7 +207,7 @@ def _spaceless(word: str, known: frozenset[str]) -> tuple[float, float, str]:
 
 
 def _related(request: ForgetRequest, referent: Referent) -> Referent:
-    """Return a referent that shares no word, but a word's beginning ("therapy", "therapist"), with that as its share."""
+    """Return a referent that shares no word, but a word's beginning ("garden", "gardener"), with a share for that."""
     if referent.share > 0 or not _OWN.match(request.referent):
         return referent
     ours = [w for w in _content(request.referent) if w.isascii() and len(w) >= PREFIX]

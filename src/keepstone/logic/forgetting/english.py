@@ -14,7 +14,8 @@ TRIGGER = re.compile(
 )
 
 _FILLER = (
-    r"(?:(?:please|pls|plz|kindly|just|hey|hi|hello|ok|okay|so|and|also|but|oh|well|actually|now|then|sorry|wait|listen|look"
+    r"(?:(?:please|pls|plz|kindly|just|hey|hi|hello|ok|okay|so|and|also|but|oh|well|actually|now|then|sorry"
+    r"|wait|listen|look"
     r"|right|yes|no|thanks|anyway|by the way|btw|one more thing|another thing|quick one|quick thing|finally|simply"
     r"|quickly|immediately|completely|permanently|maybe|perhaps|possibly|on second thoughts?|in that case|for me"
     r"|if (?:you can|possible|you could|you would|you don't mind|that's ok(?:ay)?)|at once|today)\b[\s,;:.–—-]*)"
@@ -24,17 +25,21 @@ _MODAL = r"(?:can|could|should|must|may|might|have to|need to|ought to|had bette
 _ASK = (
     rf"(?:(?:would|do) {_YOU} mind(?: if i ask(?:ed)? {_YOU} to)?"
     rf"|(?:can|could|would|will|may) (?:{_YOU}|we|i ask {_YOU} to)"
-    rf"|i(?:'d| would) (?:really )?(?:like|love|want|prefer|need|appreciate)(?: it)?(?: for)?(?: if)?(?: that)? {_YOU}(?: to)?"
+    rf"|i(?:'d| would) (?:really )?(?:like|love|want|prefer|need"
+    rf"|appreciate)(?: it)?(?: for)?(?: if)?(?: that)? {_YOU}(?: to)?"
     rf"|i(?:'d| would) (?:much )?(?:rather|sooner)(?: that)? {_YOU}"
     rf"|i (?:really )?(?:want|need|would need|ask|beg|expect|order|urge|wish|must ask|have to ask) {_YOU} to"
-    rf"|i(?:'d| would)(?: really)? (?:feel|be|sleep|rest)(?: \w+)? (?:better|happier|easier|calmer|safer|relieved) if {_YOU}"
+    rf"|i(?:'d| would)(?: really)? (?:feel|be|sleep|rest)(?: \w+)? (?:better|happier|easier|calmer|safer"
+    rf"|relieved) if {_YOU}"
     rf"|mind(?= \w+ing\b)|i(?:'m| am) asking {_YOU} to|{_YOU} {_MODAL}|{_YOU}'d better"
-    rf"|(?:it|that) (?:would|'d|will) be (?:\w+ )?(?:great|nice|good|best|better|lovely|kind|helpful|wonderful)(?: of {_YOU})?"
+    rf"|(?:it|that) (?:would|'d|will) be (?:\w+ )?(?:great|nice|good|best|better|lovely|kind|helpful"
+    rf"|wonderful)(?: of {_YOU})?"
     rf" (?:if|for|to)(?: {_YOU})?(?: could| would| to)?"
     rf"|(?:is it|would it be|is there|any chance|is there any) ?(?:possible|ok|okay|a way|any way|way|a chance)?"
     rf"(?: for {_YOU})? ?(?:to|{_YOU} could|{_YOU} can)"
     rf"|do me a favou?r(?: and|:|,)|go ahead and|make sure(?: that)? {_YOU}|be sure to|see that {_YOU}"
-    rf"|be so (?:kind|good)(?: as)? (?:to|and)|feel free to|let's|i(?:'d| would) be (?:\w+ )?(?:grateful|glad|happy|thankful) if {_YOU}"
+    rf"|be so (?:kind|good)(?: as)? (?:to|and)|feel free to|let's|i(?:'d| would) be (?:\w+ )?(?:grateful"
+    rf"|glad|happy|thankful) if {_YOU}"
     rf"|(?:my )?(?:request|wish)(?: is)?:?)"
 )
 _LEAD = re.compile(rf"(?:{_FILLER}|{_ASK}\b[\s,:]*(?:could |would |to )?)*", re.IGNORECASE)
@@ -51,17 +56,20 @@ _DELETE = re.compile(
 # Verbs that mean the memory only with its name, or with what was told.
 _TAKE = re.compile(
     r"(?:tak(?:e|ing)|took|get(?:ting)?|got|drop(?:ping|ped)?|clear(?:ing|ed)?(?: out| away)?|strike|striking|struck"
-    r"|scratch(?:ing|ed)?|lose|keep(?:ing)?(?= .*\b(?:out of|away from) (?:your|the)\b)|cross(?:ing|ed)?(?: out| off)?|cut(?:ting)?|pull(?:ing|ed)?|leave|leaving)\b",
+    r"|scratch(?:ing|ed)?|lose|keep(?:ing)?(?= .*\b(?:out of|away from) (?:your|the)\b)|cross(?:ing"
+    r"|ed)?(?: out| off)?|cut(?:ting)?|pull(?:ing|ed)?|leave|leaving)\b",
     re.IGNORECASE,
 )
 _KEEP_VERB = (
     r"(?:keep(?:ing)?|kept|stor(?:e|ing|ed)|sav(?:e|ing|ed)|remember(?:ing|ed)?|record(?:ing|ed)?|retain(?:ing|ed)?"
-    r"|hold(?:ing)?(?: on)?(?: to| onto)?|hang(?:ing)? on to|not(?:e|ing|ed)(?: down)?|memori[sz](?:e|ing|ed)|know(?:ing)?"
+    r"|hold(?:ing)?(?: on)?(?: to| onto)?|hang(?:ing)? on to|not(?:e|ing|ed)(?: down)?|memori[sz](?:e|ing"
+    r"|ed)|know(?:ing)?"
     r"|writ(?:e|ing) down|hav(?:e(?! to)|ing)|log(?:ging|ged)?|track(?:ing)?)"
 )
 _DONT_KEEP = re.compile(
     rf"(?:(?:don't|do not|never|not|didn't|did not|wouldn't)(?: ever)?(?: you)? "
-    rf"|(?:you (?:don't|do not|needn't|need not)(?: need to| have to)?|there(?:'s| is) no (?:need|reason)(?: for you)? to|no (?:need|reason) to) |(?:stop|quit|cease|avoid|refrain from) )"
+    rf"|(?:you (?:don't|do not|needn't|need not)(?: need to| have to)?|there(?:'s| is) no (?:need"
+    rf"|reason)(?: for you)? to|no (?:need|reason) to) |(?:stop|quit|cease|avoid|refrain from) )"
     rf"(?:ever |please |to )?{_KEEP_VERB}\b",
     re.IGNORECASE,
 )
@@ -74,20 +82,23 @@ _AGAIN = re.compile(r"\b(?:again|any ?more|ever)\b", re.IGNORECASE)
 _PRETEND = re.compile(
     r"(?:pretend|act (?:as if|as though|like)|imagine|make believe|behave as if)(?: that)? "
     r"(?:i|you|we)(?:'d|'ve)? (?:have |had )?(?:never|didn't|did not|hadn't|haven't|don't) "
-    r"(?:have |had |ever )?(?:tell|told|mention\w*|say|said|hear\w*|share\w*|know|knew|learn\w*|bring up|brought up|spoke of)"
+    r"(?:have |had |ever )?(?:tell|told|mention\w*|say|said|hear\w*|share\w*|know|knew|learn\w*|bring up"
+    r"|brought up|spoke of)"
     r"(?: you)?(?: anything)?(?: about)?\b",
     re.IGNORECASE,
 )
 _DISREGARD = re.compile(r"(?:disregard|ignore|never mind)\b", re.IGNORECASE)
 _DONT_WANT = re.compile(
     r"i (?:don't|do not|no longer|never) (?:want|like|need)(?: to (?:have|see|keep))? (?P<object>.+?)"
-    r"(?: to be| being| be)? (?:on (?:the |your )?(?:record|file)s?|kept|stored|saved|remembered|recorded|retained|noted"
+    r"(?: to be| being| be)? (?:on (?:the |your )?(?:record|file)s?|kept|stored|saved|remembered|recorded"
+    r"|retained|noted"
     r"|written down|memori[sz]ed|in (?:your|the) (?:memory|notes|records?|files?|history|head|brain))\b",
     re.IGNORECASE,
 )
 _DONT_WANT_YOU = re.compile(
     rf"i (?:don't|do not|no longer|never) want(?:ed)? {_YOU} (?:to )?(?:keep on )?{_KEEP_VERB}\b|"
-    rf"i(?:'d| would) (?:rather|prefer)(?: it if| if)?(?: that)? {_YOU} (?:didn't|did not|don't|not|wouldn't)(?: to)? {_KEEP_VERB}\b",
+    rf"i(?:'d| would) (?:rather|prefer)(?: it if| if)?(?: that)? {_YOU} (?:didn't|did not|don't|not"
+    rf"|wouldn't)(?: to)? {_KEEP_VERB}\b",
     re.IGNORECASE,
 )
 _NOT_BE_KEPT = re.compile(
@@ -101,11 +112,13 @@ _WANT_GONE = re.compile(
     re.IGNORECASE,
 )
 _PASSIVE_QUESTION = re.compile(
-    r"(?:can|could|may|will|would) (?P<object>(?!you\b|i\b|we\b).+?)(?: please)? be (?:deleted|erased|removed|wiped|purged|forgotten)\b",
+    r"(?:can|could|may|will|would) (?P<object>(?!you\b|i\b|we\b).+?)(?: please)? be (?:deleted|erased"
+    r"|removed|wiped|purged|forgotten)\b",
     re.IGNORECASE,
 )
 _REGRET = re.compile(
-    r"\bshould(?:n't| not| never) (?:have|be)\b|\bdid(?:n't| not) mean to\b|\bwrong of me\b|\b(?:was|it's) (?:a )?(?:mistake|private|secret)\b"
+    r"\bshould(?:n't| not| never) (?:have|be)\b|\bdid(?:n't| not) mean to\b|\bwrong of me\b|\b(?:was"
+    r"|it's) (?:a )?(?:mistake|private|secret)\b"
     r"|\bregret\b|\bis private\b|\b(?:isn't|not) (?:yours|mine|my place)\b|\bremember when i\b|\byou know my\b",
     re.IGNORECASE,
 )
@@ -116,8 +129,10 @@ _PASSIVE = re.compile(
     re.IGNORECASE,
 )
 _SHOULD_NOT_BE = re.compile(
-    r"(?P<object>.+?) (?:shouldn't|should not|mustn't|must not|doesn't belong|does not belong|has no place|have no place)"
-    r"(?: be)?(?: kept| stored| saved| remembered| recorded)? (?:in|on|among) your (?:memory|notes|records?|files?|head)\b",
+    r"(?P<object>.+?) (?:shouldn't|should not|mustn't|must not|doesn't belong|does not belong|has no place"
+    r"|have no place)"
+    r"(?: be)?(?: kept| stored| saved| remembered| recorded)? (?:in|on|among) your (?:memory|notes|records?"
+    r"|files?|head)\b",
     re.IGNORECASE,
 )
 _LET_BE = re.compile(r"let (?P<object>.+?) be (?:forgotten|erased|deleted|gone)\b", re.IGNORECASE)
@@ -127,24 +142,29 @@ _MEMORY = (
     r"|storage|archive|knowledge|brain|books|list of facts)"
 )
 _PLACE = re.compile(
-    rf"\b(?:from|out of|off|in|on|of|across)(?: all(?: of)?)? (?:your|the) (?:(?:own|long-term|chat|entire|whole|internal) )*{_MEMORY}\b"
-    rf"|\bfrom (?:what|everything|all|anything)(?: that)? you(?:'ve| have)? (?:know|remember|learned|stored|saved|have|got)(?: about me| on me| of me)?"
+    rf"\b(?:from|out of|off|in|on|of|across)(?: all(?: of)?)? (?:your|the) (?:(?:own|long-term|chat|entire"
+    rf"|whole|internal) )*{_MEMORY}\b"
+    rf"|\bfrom (?:what|everything|all|anything)(?: that)? you(?:'ve| have)? (?:know|remember|learned|stored"
+    rf"|saved|have|got)(?: about me| on me| of me)?"
     r"|\bfrom memory\b|\boff the record\b",
     re.IGNORECASE,
 )
 _YOUR_NOTE = re.compile(
-    rf"^(?:any |all |every )?(?:of )?(?:your|the) (?:{_MEMORY}|entry|entries|information|info|memory) (?:of|about|on|regarding|concerning)\b",
+    rf"^(?:any |all |every )?(?:of )?(?:your|the) (?:{_MEMORY}|entry|entries|information|info|memory) (?:of"
+    rf"|about|on|regarding|concerning)\b",
     re.IGNORECASE,
 )
 _TOLD = re.compile(
     r"\b(?:(?:i|we)(?:'ve|'d)?(?: have| had)?(?: just| once| ever| already| only| never| should(?:n't| not) have)*"
     r" (?:told|gave|given|shared|said|mentioned|sent|texted|wrote|written|confided|confessed|showed|shown|let slip"
     r"|typed|dictated|posted|admitted|revealed|disclosed|described|brought up|spilled|entrusted|let on|passed on)"
-    r"|you(?:'ve)?(?: have)? (?:know|have|remember|stored|saved|kept|noted|recorded|wrote down|written down|learned|got))\b",
+    r"|you(?:'ve)?(?: have)? (?:know|have|remember|stored|saved|kept|noted|recorded|wrote down|written down"
+    r"|learned|got))\b",
     re.IGNORECASE,
 )
 _ABOUT = re.compile(
-    r"^(?:that |the |this |those |these |any |all |whole |entire |every )+(?:thing|things|bit|bits|part|parts|stuff|story|stories|business|"
+    r"^(?:that |the |this |those |these |any |all |whole |entire |every )+(?:thing|things|bit|bits|part"
+    r"|parts|stuff|story|stories|business|"
     r"detail|details|info|information|note|notes|fact|facts|news|episode|matter|memory|remark|comment) "
     r"(?:about|with|on|concerning|regarding|where|that)\b",
     re.IGNORECASE,
@@ -162,50 +182,69 @@ _THE = re.compile(r"^(?:about )?(?:the|that|those|these|this)\s+\w", re.IGNORECA
 _PRONOUN = re.compile(
     r"^(?:about )?(?:all of )?(?:it|that|this|them|those|these|all that|all this|the lot|everything|the whole thing"
     r"|(?:that )?i (?:ever )?(?:said|mentioned|told you)(?: it| that| anything| so)?(?: at all)?)"
-    r"(?: (?:all|now|again|too|completely|entirely|altogether|away|straight away|right away|at once|immediately|forever|for good|please))*$",
+    r"(?: (?:all|now|again|too|completely|entirely|altogether|away|straight away|right away|at once"
+    r"|immediately|forever|for good|please))*$",
     re.IGNORECASE,
 )
 _ME = re.compile(r"^(?:me|us|him|her|them|you|quiet|calm|going|on|up|in)\b", re.IGNORECASE)
 _ARTEFACT = re.compile(
-    r"\b(?:sentences?|paragraphs?|lines?|columns?|rows?|words?|commas?|full stops?|periods?|files?|folders?|branch(?:es)?"
-    r"|directory|cache|cells?|sections?|chapters?|slides?|pages?|functions?|variables?|codebase|commits?|repo(?:sitory)?"
-    r"|tables?|photos?|pictures?|images?|videos?|recordings?|background|noise|stain|cookies|browser|comments?|posts?|tweets?"
-    r"|drafts?|essay|poem|letter|e-?mails?(?! address)|messages?|tabs?|app|apps|software|rule|playlists?|songs?|account(?! (?:number|detail))"
-    r"|membership|reminders?|alarms|events?|appointments?|stitches|tooth|teeth|duplicates?|bullets?|headings?|titles?|footnotes?"
-    r"|quotes?|brackets?|adjectives?|last (?:one|two|three|part)|first (?:one|two|three|part)|second (?:one|part)|third (?:one|part))\b|\.\w{2,4}\b|--",
+    r"\b(?:sentences?|paragraphs?|lines?|columns?|rows?|words?|commas?|full stops?|periods?|files?|folders?"
+    r"|branch(?:es)?"
+    r"|directory|cache|cells?|sections?|chapters?|slides?|pages?|functions?|variables?|codebase|commits?"
+    r"|repo(?:sitory)?"
+    r"|tables?|photos?|pictures?|images?|videos?|recordings?|background|noise|stain|cookies|browser"
+    r"|comments?|posts?|tweets?"
+    r"|drafts?|essay|poem|letter|e-?mails?(?! address)|messages?|tabs?|app|apps|software|rule|playlists?"
+    r"|songs?|account(?! (?:number|detail))"
+    r"|membership|reminders?|alarms|events?|appointments?|stitches|tooth|teeth|duplicates?|bullets?"
+    r"|headings?|titles?|footnotes?"
+    r"|quotes?|brackets?|adjectives?|last (?:one|two|three|part)|first (?:one|two|three|part)|second (?:one"
+    r"|part)|third (?:one|part))\b|\.\w{2,4}\b|--",
     re.IGNORECASE,
 )
 _TASK = re.compile(
-    r"\b(?:translat\w+|rewrit\w+|rephras\w+|summari[sz]\w+|proofread|paraphras\w+|shorten|shorter|(?:write|draft|compose) (?:me )?(?:a|an|the)\b"
-    r"|how (?:do|can|would|to|should)|what (?:happens|if)|remind me|remember to|in (?:french|german|spanish|chinese|english|latin)\b)",
+    r"\b(?:translat\w+|rewrit\w+|rephras\w+|summari[sz]\w+|proofread|paraphras\w+|shorten|shorter|(?:write"
+    r"|draft|compose) (?:me )?(?:a|an|the)\b"
+    r"|how (?:do|can|would|to|should)|what (?:happens|if)|remind me|remember to|in (?:french|german|spanish"
+    r"|chinese|english|latin)\b)",
     re.IGNORECASE,
 )
 _REPORT = re.compile(
-    r"\b(?:says?|said|saying|told(?! you)|tells|asked(?! you)|asks?|shout\w*|yell\w*|wrote|writes|reads|read|sings?|sang|was like"
-    r"|is like|goes|went|motto|advice|slogan|called|named|titled|lyrics?|sign|caption|headline|e-?mailed|texted|replied|answered"
+    r"\b(?:says?|said|saying|told(?! you)|tells|asked(?! you)|asks?|shout\w*|yell\w*|wrote|writes|reads"
+    r"|read|sings?|sang|was like"
+    r"|is like|goes|went|motto|advice|slogan|called|named|titled|lyrics?|sign|caption|headline|e-?mailed"
+    r"|texted|replied|answered"
     r"|begged|warned|suggested|insisted|reminded|taught|rule is)\b",
     re.IGNORECASE,
 )
 # After "forget the …," only a reason leaves it a request; a plan makes it advice.
 _REASON = re.compile(
-    r"^(?:please|thanks|thank you|would you|could you|can you|will you|ok|okay|right|it|it's|he|he's|she|she's|they|they're|that|that's|this|those"
-    r"|somebody|someone|nobody|no one|because|since|as|for|my|our|i (?:shouldn't|should not|should never|changed|was|did|didn't|don't want|do not want"
-    r"|regret|made|have no|had no|never|got|signed|promised)|i've (?:no|changed|got|had|promised)|and (?:don't|do not|never)|don't|never|there(?:'s| is| was))\b",
+    r"^(?:please|thanks|thank you|would you|could you|can you|will you|ok|okay|right|it|it's|he|he's|she"
+    r"|she's|they|they're|that|that's|this|those"
+    r"|somebody|someone|nobody|no one|because|since|as|for|my|our|i (?:shouldn't|should not|should never"
+    r"|changed|was|did|didn't|don't want|do not want"
+    r"|regret|made|have no|had no|never|got|signed|promised)|i've (?:no|changed|got|had|promised)"
+    r"|and (?:don't|do not|never)|don't|never|there(?:'s| is| was))\b",
     re.IGNORECASE,
 )
 _TELLING = re.compile(
-    r"\b(?:i )?(?:did(?:n't| not) mean to (?:share|tell|say|mention)|should(?:n't| not| never) (?:have )?(?:come up|be said|been said|told|shared|mentioned|written)"
-    r"|(?:it )?was wrong of me to (?:tell|share|mention)|changed my mind about (?:telling|sharing)|remember when|is private|isn't yours(?: to keep)?"
+    r"\b(?:i )?(?:did(?:n't| not) mean to (?:share|tell|say|mention)|should(?:n't| not"
+    r"| never) (?:have )?(?:come up|be said|been said|told|shared|mentioned|written)"
+    r"|(?:it )?was wrong of me to (?:tell|share|mention)|changed my mind about (?:telling|sharing)"
+    r"|remember when|is private|isn't yours(?: to keep)?"
     r"|(?:have )?written it down)\b",
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"[^.!?;\n]+(?:[.](?=\w)[^.!?;\n]+)*[.!?;\n]*")
 _BREAK = re.compile(
-    r"\s*(?:[,:]|\s[-–—]+\s|[–—])\s*|\s+(?=(?:so|but)\s+(?:please|kindly|just|could|can|would|forget|delete|erase|remove|wipe|don't)\b)|\s+(?=and\s+(?:please|kindly|could you|can you|would you)\b)"
+    r"\s*(?:[,:]|\s[-–—]+\s|[–—])\s*|\s+(?=(?:so|but)\s+(?:please|kindly|just|could|can|would|forget|delete"
+    r"|erase|remove|wipe|don't)\b)|\s+(?=and\s+(?:please|kindly|could you|can you|would you)\b)"
 )
 _TAIL = re.compile(
-    r"[\s,.!?;:–—-]+$|(?:[\s,]+(?:please|thanks|thank you|would you|could you|will you|ok|okay|right|now|again|any ?more|anymore|ever again|at all|immediately"
-    r"|right away|straight away|at once|for good|forever|completely|entirely|altogether|too|as well|on record|on file|today|ever))+[\s,.!?]*$",
+    r"[\s,.!?;:–—-]+$|(?:[\s,]+(?:please|thanks|thank you|would you|could you|will you|ok|okay|right|now"
+    r"|again|any ?more|anymore|ever again|at all|immediately"
+    r"|right away|straight away|at once|for good|forever|completely|entirely|altogether|too|as well"
+    r"|on record|on file|today|ever))+[\s,.!?]*$",
     re.IGNORECASE,
 )
 _CUT = re.compile(r"\s+(?:because|since|so that|before|in case|as it|as i|if you)\b.*$", re.IGNORECASE)
@@ -434,7 +473,8 @@ def _without_telling(phrase: str) -> str:
     """Return *phrase* without the words that only say that it was said."""
     shorter = _TELLING.sub(" ", _TOLD.sub(" ", phrase))
     shorter = re.sub(
-        r"\b(?:(?:that|the|this|whole) (?:thing|bit|part|stuff|story|matter|note|business|fact)s?|what|everything|anything|about|ever|you|please|that|yesterday|earlier"
+        r"\b(?:(?:that|the|this|whole) (?:thing|bit|part|stuff|story|matter|note|business|fact)s?|what"
+        r"|everything|anything|about|ever|you|please|that|yesterday|earlier"
         r"|just now|record|file|kept|stored|saved|don't want|i'd rather|didn't keep|it)\b",
         " ", shorter, flags=re.IGNORECASE,
     )  # fmt: skip

@@ -38,7 +38,7 @@ from keepstone.stores.sqlite.known import find_known
 from keepstone.stores.sqlite.places import Place, Places
 from keepstone.stores.sqlite.reading import revision_text
 from keepstone.stores.sqlite.vectors import activate, active
-from keepstone.types import Action, Scope, Status
+from keepstone.types import Action, Status
 
 SAID_AGAIN = "said again"
 _MEMORY_COLUMNS = (
