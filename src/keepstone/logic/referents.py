@@ -168,7 +168,7 @@ def coverage(referent: str, text: str) -> Coverage:
     Whose it is says nothing of what it is, so that kin and possessors do not count. A word that asks for a number is
     there if there is a number. Of Chinese the characters count, half if only the single character is there.
     """
-    about = _POSSESSOR.sub(" ", _KIN_ZH.sub(" ", _KIN_EN.sub(" ", referent)))
+    about = _POSSESSOR.sub(" ", _KIN_ZH.sub(" ", _KIN_EN.sub(" ", referent).replace("'s", " ")))
     wanted, plain = bool(_ASKS_VALUE.search(about)), _VAGUE_ZH.sub(" ", _ASKS_VALUE.sub(" ", about))
     known = frozenset(tokens(text))
     total = held = 0.0
