@@ -107,7 +107,8 @@ _NOT_BE_KEPT = re.compile(
     re.IGNORECASE,
 )
 _WANT_GONE = re.compile(
-    r"(?:i(?:'d like| want| would like| need| wish)|(?:please |kindly |just )*(?:have|get)) (?P<object>.+?)(?: to be)? "
+    r"(?:i(?:'d like| want| would like| need| wish)(?: to have)?|(?:please |kindly |just )*(?:have"
+    r"|get)) (?P<object>.+?)(?: to be)? "
     r"(?:deleted|erased|removed|wiped|scrubbed|purged|forgotten|gone|struck|expunged)\b",
     re.IGNORECASE,
 )
@@ -119,7 +120,8 @@ _PASSIVE_QUESTION = re.compile(
 _REGRET = re.compile(
     r"\bshould(?:n't| not| never) (?:have|be)\b|\bdid(?:n't| not) mean to\b|\bwrong of me\b|\b(?:was"
     r"|it's) (?:a )?(?:mistake|private|secret)\b"
-    r"|\bregret\b|\bis private\b|\b(?:isn't|not) (?:yours|mine|my place)\b|\bremember when i\b|\byou know my\b",
+    r"|\bregret\b|\btake back\b|\bis private\b|\b(?:not|n't) (?:feel )?comfortable\b|\bnobody's business\b"
+    r"|\b(?:isn't|not) (?:yours|mine|my place)\b|\bremember when i\b|\byou know my\b",
     re.IGNORECASE,
 )
 _PASSIVE = re.compile(
@@ -150,7 +152,7 @@ _PLACE = re.compile(
     re.IGNORECASE,
 )
 _YOUR_NOTE = re.compile(
-    rf"^(?:any |all |every )?(?:of )?(?:your|the) (?:{_MEMORY}|entry|entries|information|info|memory) (?:of"
+    rf"^(?:any |all |every )?(?:of )?(?:your |the )?(?:{_MEMORY}|entry|entries|information|info|memory) (?:of"
     rf"|about|on|regarding|concerning)\b",
     re.IGNORECASE,
 )
@@ -165,7 +167,8 @@ _TOLD = re.compile(
 _ABOUT = re.compile(
     r"^(?:that |the |this |those |these |any |all |whole |entire |every )+(?:thing|things|bit|bits|part"
     r"|parts|stuff|story|stories|business|"
-    r"detail|details|info|information|note|notes|fact|facts|news|episode|matter|memory|remark|comment) "
+    r"detail|details|info|information|note|notes|fact|facts|news|episode|matter|memory|remark|comment"
+    r"|conversation|chat|talk|discussion) "
     r"(?:about|with|on|concerning|regarding|where|that)\b",
     re.IGNORECASE,
 )
@@ -369,10 +372,11 @@ def _fits(command: _Command, cleaned: str, raw: str, placed: bool, sentence: str
     absent = re.match(
         r"(?:please |never )*(?:don't|do not) (?:remember|know|have)", command.lead + command.verb, re.IGNORECASE
     )
-    if absent and not (placed or _TOLD.search(raw) or "please" in command.lead or "you" in command.lead):
+    asked = _polite(command) or "you" in command.lead or "please" in sentence.lower()
+    if absent and not (placed or asked or _TOLD.search(raw)):
         return False
     if command.kind == "mention":
-        return bool(_AGAIN.search(raw) or re.search(r"\bever\b", sentence, re.IGNORECASE))
+        return bool(_AGAIN.search(raw) or re.search(r"\b(?:ever|stop|quit)\b", sentence, re.IGNORECASE))
     if command.kind in ("keep", "delete", "take") and _ME.match(cleaned) and not _PRONOUN.match(cleaned):
         return False
     if (
@@ -393,7 +397,9 @@ def _polite(command: _Command) -> bool:
 
 def _question_of_fact(command: _Command, sentence: str) -> bool:
     """Whether it only asks whether something happened or would."""
-    return sentence.endswith("?") and command.kind == "passive"
+    return sentence.endswith("?") and not re.search(
+        r"you|mind|possible|can|could|please|kindly", sentence, re.IGNORECASE
+    )
 
 
 def _owned(command: _Command, cleaned: str, after: list[str]) -> bool:
