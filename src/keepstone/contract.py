@@ -117,7 +117,8 @@ class AppendEcho:
     """Write a message to the ledger that only repeats what is remembered: no memory is made from it.
 
     `memory_ids` are the memories repeated. Replays and conflicts are as for the message itself. With `refresh`, the
-    first of them becomes the newest, as if its statement was said again. If all of those memories were erased, or the
+    message joins the memory that its `join_key` finds, as any message does, and else the first of them becomes the
+    newest. If all of those memories were erased, or the
     one to be refreshed is not current, it is news and is written as the message that it is.
     """
 

@@ -30,7 +30,7 @@ from keepstone.logic.passages import passages
 from keepstone.logic.text import language, spoken, term_counts
 from keepstone.logic.vectors import checked
 from keepstone.protocols import Embedder, Store
-from keepstone.types import AddResult, Duplicate, MemoryRecord, Message, Metadata, Scope, Status
+from keepstone.types import OWNER_KINDS, AddResult, Duplicate, MemoryRecord, Message, Metadata, Scope, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +105,7 @@ async def add(
     there = [earlier is not None] * len(cut)
     if earlier is None and any(m.id is not None or m.timestamp is not None for m in request.messages):
         there = await store.known(_appends(request, cut, now, new_id))
-    echoes = _echoes(request, there)
+    echoes = await _echoes(store, request, there, now)
     idle = [old or i in echoes for i, old in enumerate(there)]
     wanted = [(m.content, m.name, u) for m, u, idles in zip(request.messages, cut, idle, strict=True) if not idles]
     embedded = iter(await embed_units(embedder, wanted))
@@ -179,18 +179,38 @@ def _appends(
     return appends
 
 
-def _echoes(request: AddRequest, there: Sequence[bool]) -> dict[int, Callable[[AppendMessage], AppendEcho]]:
-    """Return, by place, how to write the messages that only repeat what was recalled."""
+async def _echoes(
+    store: Store, request: AddRequest, there: Sequence[bool], now: datetime
+) -> dict[int, Callable[[AppendMessage], AppendEcho]]:
+    """Return, by place, how to write the messages that only repeat what was recalled and still says the same."""
     made: dict[int, Callable[[AppendMessage], AppendEcho]] = {}
     if not request.infer or not request.recalled:
         return made
     texts = [text for _, text in request.recalled]
     for place, message in enumerate(request.messages):
         echo = None if there[place] else echo_of(message.content, message.role, texts)
-        if echo is not None:
-            ids = tuple(request.recalled[p][0] for p in echo.places)
-            made[place] = partial(_as_echo, ids, echo.own)
+        if echo is None:
+            continue
+        repeated = dict(request.recalled[p] for p in echo.places)
+        shown = {r.id: r for r in await store.get(list(repeated), _owner(request.scope))}
+        if any(r.text != repeated[r.id] for r in shown.values()):
+            continue
+        # What was taken back meanwhile hides its echoes, but a user who says it again means it.
+        if not echo.own or all(_holds(shown.get(id), now) for id in repeated):
+            made[place] = partial(_as_echo, tuple(repeated), echo.own)
     return made
+
+
+def _holds(record: MemoryRecord | None, now: datetime) -> bool:
+    if record is None or record.status is not Status.CURRENT:
+        return False
+    return record.expires_at is None or record.expires_at > now
+
+
+def _owner(scope: Scope) -> Scope:
+    """Return the scope of all that the owner of *scope* has."""
+    kind, id = scope.owner or ("", None)
+    return Scope(tenant=scope.tenant, **{f"{k}_id": id for k in OWNER_KINDS if k == kind})
 
 
 def _as_echo(ids: tuple[str, ...], own: bool, message: AppendMessage) -> AppendEcho:

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from keepstone.logic.forgetting import forget_request
 
 CASES = Path(__file__).parent / "forgetting"
-PIECES = ("please", "forget", "delete", "my code", "it", ":", "'", '"', ".", "the file", "I told you", "from your notes",
-          "don't keep", "请", "忘了吧", "删掉", "我的密码", "，", "把", "你", "“", "》", "当我没说", "别记")  # fmt: skip
+PIECES = (
+    "please", "forget", "delete", "my code", "it", ":", "'", '"', ".", "the file", "I told you", "from your notes",
+    "don't keep", "请", "忘了吧", "删掉", "我的密码", "，", "把", "你", "“", "》", "当我没说", "别记",
+)  # fmt: skip
 
 
 def lines(name: str) -> list[str]:

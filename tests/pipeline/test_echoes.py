@@ -80,6 +80,22 @@ def test_what_its_user_says_again_is_the_newest(memory: Memory) -> None:
     assert [c.reason for c in memory.history(lyon.id)] == [None, "said again"]
 
 
+def test_what_was_revised_since_is_no_reason(memory: Memory) -> None:
+    (lyon,) = memory.add("I live in Lyon.", user_id="ana").memories
+    memory.search("Lyon", user_id="ana")
+    memory.update(lyon.id, text="I live in Nice.")
+    assert len(memory.add({"role": "assistant", "content": "You live in Lyon."}, user_id="ana").memories) == 1
+    assert len(memory.add("I live in Lyon.", user_id="ana").memories) == 1
+
+
+def test_the_echo_of_what_was_taken_back_is_not_learned(memory: Memory) -> None:
+    (lyon,) = memory.add("I live in Lyon.", user_id="ana").memories
+    memory.search("Lyon", user_id="ana")
+    memory.delete(lyon.id)
+    assert memory.add({"role": "assistant", "content": "You live in Lyon."}, user_id="ana").memories == ()
+    assert len(memory.add("I live in Lyon.", user_id="ana").memories) == 1
+
+
 def test_without_inference_words_are_kept_as_they_are(memory: Memory) -> None:
     memory.add(FACTS[0], user_id="ana")
     memory.search("dog", user_id="ana")

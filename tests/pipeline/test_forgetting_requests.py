@@ -21,8 +21,9 @@ CASES = [
 ]
 
 
-def chat(memory: Memory, *said: str, **ids: str) -> None:
-    memory.add([{"role": "user", "content": text} for text in (*CHATTER[:5], *said, *CHATTER[5:])], **ids)
+def chat(memory: Memory, *said: str, user_id: str, run_id: str | None = None) -> None:
+    turns = [{"role": "user", "content": text} for text in (*CHATTER[:5], *said, *CHATTER[5:])]
+    memory.add(turns, user_id=user_id, run_id=run_id)
 
 
 def texts(memory: Memory, user: str = "ana") -> set[str]:

@@ -145,7 +145,8 @@ class Writer(Transaction):
         repeated = [m for m in repeated if m.record.status is not Status.ERASED]
         earlier = self._said_before(said)
         stale = operation.refresh and any(m.record.status is not Status.CURRENT for m in repeated[:1])
-        if earlier is not None or not repeated or stale:
+        joins = operation.refresh and self._joined(said) is not None
+        if earlier is not None or not repeated or stale or joins:
             return self._append(said)
         message = self._put_message(said, scope)
         self._appended[message.id] = None

@@ -151,7 +151,10 @@ class Writer:
         if known is not None or not repeated or stale:
             return known or self._append(message)
         message_key = self._write(message, place)
-        self._appended[message.id] = None
+        joined = self._join(message, place, message_key) if op.refresh else None
+        self._appended[message.id] = joined
+        if joined is not None:
+            return Outcome(kind="refreshed", memory_id=joined, message_id=message.id, external_id=message.external_id)
         for _, row in repeated:
             self.db.execute("INSERT OR IGNORE INTO sources VALUES(?,?,?,?)", (row[1], message_key, enc.ECHO, enc.ECHO))
         first = repeated[0][0]
