@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -196,13 +196,16 @@ async def _echoes(
         if any(r.text != repeated[r.id] for r in shown.values()):
             continue
         # What was taken back meanwhile hides its echoes, but a user who says it again means it.
-        if not echo.own or all(_holds(shown.get(id), now) for id in repeated):
+        if not echo.own or all(_holds(shown.get(id), request.scope, now) for id in repeated):
             made[place] = partial(_as_echo, tuple(repeated), echo.own)
     return made
 
 
-def _holds(record: MemoryRecord | None, now: datetime) -> bool:
+def _holds(record: MemoryRecord | None, scope: Scope, now: datetime) -> bool:
+    """Whether a memory is believed, and seen by all who would see one of *scope*, from any session."""
     if record is None or record.status is not Status.CURRENT:
+        return False
+    if replace(record.scope, run_id=None) != replace(scope, run_id=None):
         return False
     return record.expires_at is None or record.expires_at > now
 

@@ -80,6 +80,12 @@ def test_what_its_user_says_again_is_the_newest(memory: Memory) -> None:
     assert [c.reason for c in memory.history(lyon.id)] == [None, "said again"]
 
 
+def test_what_a_user_tells_another_agent_is_kept_for_it(memory: Memory) -> None:
+    memory.add("I live in Lyon.", user_id="ana", agent_id="cook")
+    memory.search("Lyon", user_id="ana")
+    assert len(memory.add("I live in Lyon.", user_id="ana", agent_id="coach").memories) == 1
+
+
 def test_what_was_revised_since_is_no_reason(memory: Memory) -> None:
     (lyon,) = memory.add("I live in Lyon.", user_id="ana").memories
     memory.search("Lyon", user_id="ana")
