@@ -2,7 +2,7 @@
 
     python -m benchmarks.times FOLDER [--sample 40] [--seed 1] [--missed 0] [--pack NAME]
 
-FOLDER has *.jsonl packs, as `benchmarks.packs` reads them. `--missed` shows turns with a digit or a date-like word
+FOLDER has *.jsonl packs, as `keepstone eval` reads them. `--missed` shows turns with a digit or a date-like word
 in which nothing was found.
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.packs import moment, records
+from keepstone.evaluation.pack import read
 from keepstone.logic.times import TimeExpression, find
 
 Turn = tuple[str, str, datetime]
@@ -37,10 +37,10 @@ def turns(folder: Path, pack: str) -> dict[str, list[Turn]]:
     """Return the turns of the packs by language: pack, text, and the moment of their session."""
     found: dict[str, list[Turn]] = defaultdict(list)
     for path in sorted(folder.glob("*.jsonl")):
-        for record in records(path) if pack in path.stem else ():
-            for session in record["sessions"]:
-                at = moment(session.get("date")) or UNDATED
-                found[record["language"]] += [(path.stem, turn["text"], at) for turn in session["turns"]]
+        for record in read(path).records if pack in path.stem else ():
+            for session in record.sessions:
+                at = session.at or UNDATED
+                found[record.language] += [(path.stem, turn.text, at) for turn in session.turns]
     return found
 
 

@@ -26,7 +26,19 @@ LINES_PER_FUNCTION_MAX = 60
 BASE = ("types", "errors", "limits")
 VALUES = (*BASE, "filters", "contract")
 PORTS = (*VALUES, "protocols")
-CORE = (*PORTS, "logic", "door", "ingest", "recall", "assembly", "reembedding", "vectorspace", "jobs")
+CORE = (
+    *PORTS,
+    "logic",
+    "door",
+    "requests",
+    "recalled",
+    "ingest",
+    "recall",
+    "assembly",
+    "reembedding",
+    "vectorspace",
+    "jobs",
+)
 ADAPTERS = ("stores", "embedders", "llms", "rerankers")
 SETTINGS = ("ids", "config", "providers")
 PUBLIC = (*PORTS, *SETTINGS, "memory", "blocking", PACKAGE)
@@ -39,7 +51,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "logic": VALUES,
     "protocols": VALUES,
     "door": (*VALUES, "logic"),
-    "ingest": (*PORTS, "logic"),
+    "requests": (*PORTS, "logic"),
+    "recalled": BASE,
+    "ingest": (*PORTS, "logic", "requests"),
     "recall": (*PORTS, "logic"),
     "assembly": (*PORTS, "logic", "recall"),
     "reembedding": (*PORTS, "logic", "ingest"),

@@ -45,6 +45,7 @@ from keepstone.types import (
     Duplicate,
     ErasureReceipt,
     Explanation,
+    Forgotten,
     Hit,
     Kind,
     LedgerMessage,
@@ -57,6 +58,7 @@ from keepstone.types import (
     Span,
     Stats,
     Status,
+    Suggestion,
 )
 
 __version__ = "0.1.0"
@@ -77,6 +79,7 @@ __all__ = [
     "ErasureReceipt",
     "Explanation",
     "FilterError",
+    "Forgotten",
     "Hit",
     "InvalidRequestError",
     "KeepstoneError",
@@ -106,6 +109,7 @@ __all__ = [
     "StoreFullError",
     "StoreReadOnlyError",
     "StoreVersionError",
+    "Suggestion",
     "TimedOutError",
     "__version__",
 ]

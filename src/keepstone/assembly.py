@@ -37,8 +37,10 @@ class ContextRequest:
     budget: budget.Budget
 
 
-async def assemble(store: Store, embedder: Embedder | None, request: ContextRequest, *, now: datetime) -> Context:
-    """Return the context of *request*.
+async def assemble(
+    store: Store, embedder: Embedder | None, request: ContextRequest, *, now: datetime
+) -> tuple[Context, tuple[MemoryRecord, ...]]:
+    """Return the context of *request*, and the memories that it shows.
 
     Raises:
         ProviderError: the embedder failed.
@@ -64,7 +66,7 @@ def _fitted(
     hits: Sequence[Hit],
     leading: int,
     messages: evidence.Messages,
-) -> Context:
+) -> tuple[Context, tuple[MemoryRecord, ...]]:
     query = request.search.query
     words = layout.labels(language(query))
     fitting = budget.Fitting(layout.layout_of(request.format), words, request.budget)
@@ -86,7 +88,7 @@ def _fitted(
     order = selection.with_neighbours(selection.diverse(found), turn)
     chosen, no_room = fitting.found(standing, order)
     page = fitting.page(standing, chosen)
-    return Context(
+    context = Context(
         text=page.text,
         tokens=fitting.size(standing, chosen),
         max_tokens=request.budget.tokens,
@@ -95,6 +97,7 @@ def _fitted(
         left_out=_left_out((*no_place, *covered, *repeated, *no_room), {e.record.id for e, _ in page.places}),
         messages=_messages(page) if request.format == "messages" else (),
     )
+    return context, tuple(e.record for e, _ in page.places)
 
 
 def _left_out(refused: Sequence[LeftOut], there: Set[str]) -> tuple[LeftOut, ...]:

@@ -147,8 +147,9 @@ class Memory:
 
         *messages* is a string, a message (role, content, name, id, timestamp with zone, metadata), or a list of
         them. Every message becomes one `episode` memory; *metadata* and *expires_at* go to all of them. What is
-        returned is durable. *infer* is for the extraction by a chat model: without one it changes nothing. A second
-        call with the same *idempotency_key* and content does nothing.
+        returned is durable. A user's request to forget takes back the memory that it means, if exactly one stands
+        out; what only repeats the results of a search makes no memory. With *infer* false no rule runs: words are
+        kept, and nothing else happens. A second call with the same *idempotency_key* and content does nothing.
 
         Raises:
             InvalidRequestError: bad input, too large (LimitError), or no scope (ScopeError); nothing is stored.

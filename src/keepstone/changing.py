@@ -26,6 +26,7 @@ from keepstone.logic.ids import bucket
 from keepstone.logic.replay import statement_key
 from keepstone.logic.text import language
 from keepstone.protocols import ChatModel, Embedder, Store
+from keepstone.recalled import Recalled
 from keepstone.types import (
     Change,
     ErasureReceipt,
@@ -62,6 +63,7 @@ class Changing:
         self._new_id = new_id or IdSource()
         self._store = store if store is not None else providers.store(path, self._new_id)
         self._chat_model = providers.chat_model(chat_model)
+        self._recalled = Recalled()
         self._space = VectorSpace(self._store, providers.embedder(embedder), self._tenant)
 
     @property

@@ -48,10 +48,15 @@ class NewUnit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSpan:
-    """A part of a ledger message, by our id of it, that a memory came from; None is the whole message."""
+    """A part of a ledger message, by our id of it, that a memory came from; None is the whole message.
+
+    An `echo` only repeats the memory: it is no source of its text and is not counted among its sources, but it is
+    hidden and erased with it.
+    """
 
     message_id: str
     span: Span | None = None
+    echo: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +114,21 @@ class AppendMessage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AppendEcho:
+    """Write a message to the ledger that only repeats what is remembered: no memory is made from it.
+
+    `memory_ids` are the memories repeated. Replays and conflicts are as for the message itself. With `refresh`, the
+    message joins the memory that its `join_key` finds, as any message does, and else the first of them becomes the
+    newest. If all of those memories were erased, or the
+    one to be refreshed is not current, it is news and is written as the message that it is.
+    """
+
+    message: AppendMessage
+    memory_ids: tuple[str, ...]
+    refresh: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AddMemory:
     """Write a memory that was distilled from messages already in the ledger."""
 
@@ -157,6 +177,22 @@ class Retire:
     memory_id: str
     expected_revision: int | None = None
     inverse_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forget:
+    """Take a memory back because *request*, a message appended earlier in the same batch, asks for it.
+
+    `memory_id` names the memory, or `message_id` a message appended earlier in the same batch: then the memory made
+    from it goes, or the one that it joined. Nothing happens, and the outcome is `replay`, if the request or that
+    message was there already, or if no verb but `history` shows the memory any more. The outcome of what was done has
+    its `change_id`.
+    """
+
+    request: str
+    memory_id: str | None = None
+    message_id: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,7 +270,20 @@ class Load:
     statement_key: bytes | None = None
 
 
-Operation = AppendMessage | AddMemory | Revise | Revert | Supersede | Retire | RetireScope | Restore | Enqueue | Load
+Operation = (
+    AppendMessage
+    | AppendEcho
+    | AddMemory
+    | Revise
+    | Revert
+    | Supersede
+    | Retire
+    | Forget
+    | RetireScope
+    | Restore
+    | Enqueue
+    | Load
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,15 +311,17 @@ class Outcome:
     """What one operation did.
 
     `stored`: written. `replay`: it was there. `refreshed`: its message is in the ledger and `memory_id` is the
-    memory that it joined. `sequence` is that of a memory written now; `retired` counts the memories of a RetireScope.
+    memory that it joined. `echo`: its message is in the ledger and repeats `memory_id`. `sequence` is that of a
+    memory written now; `retired` counts the memories of a RetireScope; `change_id` is the entry that a Forget made.
     """
 
-    kind: Literal["stored", "replay", "refreshed"]
+    kind: Literal["stored", "replay", "refreshed", "echo"]
     memory_id: str | None = None
     message_id: str | None = None
     external_id: str | None = None
     sequence: int | None = None
     retired: int = 0
+    change_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

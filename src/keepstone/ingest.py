@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-from keepstone.contract import AppendMessage, Applied, Batch, NewId, NewMemory, NewUnit, Operation, Outcome, SourceSpan
+from keepstone import requests
+from keepstone.contract import (
+    AppendEcho,
+    AppendMessage,
+    Applied,
+    Batch,
+    NewId,
+    NewMemory,
+    NewUnit,
+    Operation,
+    Outcome,
+    SourceSpan,
+)
 from keepstone.errors import ConflictError
 from keepstone.logic import replay
+from keepstone.logic.echo import echo_of
 from keepstone.logic.ids import bucket
 from keepstone.logic.passages import passages
 from keepstone.logic.text import language, spoken, term_counts
 from keepstone.logic.traits import traits
 from keepstone.logic.vectors import checked
 from keepstone.protocols import Embedder, Store
-from keepstone.types import AddResult, Duplicate, MemoryRecord, Message, Metadata, Scope, Status
+from keepstone.types import OWNER_KINDS, AddResult, Duplicate, MemoryRecord, Message, Metadata, Scope, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddRequest:
-    """What one call of `add` asks for, checked."""
+    """What one call of `add` asks for, checked; `recalled` are ids and texts that its owner was shown lately."""
 
     scope: Scope
     messages: Sequence[Message]
     metadata: Metadata
     expires_at: datetime | None
     idempotency_key: str | None
+    infer: bool = True
+    recalled: Sequence[tuple[str, str]] = ()
 
 
 def units(text: str, name: str | None) -> tuple[NewUnit, ...]:
@@ -88,10 +104,18 @@ async def add(
     there = [earlier is not None] * len(cut)
     if earlier is None and any(m.id is not None or m.timestamp is not None for m in request.messages):
         there = await store.known(_appends(request, cut, now, new_id))
-    wanted = [(m.content, m.name, u) for m, u, old in zip(request.messages, cut, there, strict=True) if not old]
+    echoes = await _echoes(store, request, there, now)
+    idle = [old or i in echoes for i, old in enumerate(there)]
+    wanted = [(m.content, m.name, u) for m, u, idles in zip(request.messages, cut, idle, strict=True) if not idles]
     embedded = iter(await embed_units(embedder, wanted))
-    indexed = [u if old else next(embedded) for u, old in zip(cut, there, strict=True)]
-    operations = tuple(_appends(request, indexed, now, new_id))
+    indexed = [u if idles else next(embedded) for u, idles in zip(cut, idle, strict=True)]
+    appends = _appends(request, indexed, now, new_id)
+    asked = requests.asked(request.messages) if request.infer else {}
+    new = {i: r for i, r in asked.items() if not there[i]}
+    silent = {appends[i].id for i in echoes}
+    wishes = await requests.plan(store, embedder, scope, appends, new, silent=silent, now=now)
+    said = [echoes[i](a) if i in echoes else a for i, a in enumerate(appends)]
+    operations: tuple[Operation, ...] = (*said, *wishes.operations)
     batch = Batch(
         id=new_id(now, bucket(scope)),
         tenant=scope.tenant,
@@ -104,7 +128,7 @@ async def add(
         embedder=embedder.key if embedder is not None and wanted else None,
     )
     applied = await store.apply(batch)
-    return await _result(store, batch, applied)
+    return await _result(store, batch, applied, wishes)
 
 
 def revision_units(record: MemoryRecord, text: str) -> tuple[NewUnit, ...] | None:
@@ -154,6 +178,47 @@ def _appends(
     return appends
 
 
+async def _echoes(
+    store: Store, request: AddRequest, there: Sequence[bool], now: datetime
+) -> dict[int, Callable[[AppendMessage], AppendEcho]]:
+    """Return, by place, how to write the messages that only repeat what was recalled and still says the same."""
+    made: dict[int, Callable[[AppendMessage], AppendEcho]] = {}
+    if not request.infer or not request.recalled:
+        return made
+    texts = [text for _, text in request.recalled]
+    for place, message in enumerate(request.messages):
+        echo = None if there[place] else echo_of(message.content, message.role, texts)
+        if echo is None:
+            continue
+        repeated = dict(request.recalled[p] for p in echo.places)
+        shown = {r.id: r for r in await store.get(list(repeated), _owner(request.scope))}
+        if any(r.text != repeated[r.id] for r in shown.values()):
+            continue
+        # What was taken back meanwhile hides its echoes, but a user who says it again means it.
+        if not echo.own or all(_holds(shown.get(id), request.scope, now) for id in repeated):
+            made[place] = partial(_as_echo, tuple(repeated), echo.own)
+    return made
+
+
+def _holds(record: MemoryRecord | None, scope: Scope, now: datetime) -> bool:
+    """Whether a memory is believed, and seen by all who would see one of *scope*, from any session."""
+    if record is None or record.status is not Status.CURRENT:
+        return False
+    if replace(record.scope, run_id=None) != replace(scope, run_id=None):
+        return False
+    return record.expires_at is None or record.expires_at > now
+
+
+def _owner(scope: Scope) -> Scope:
+    """Return the scope of all that the owner of *scope* has."""
+    kind, id = scope.owner or ("", None)
+    return Scope(tenant=scope.tenant, **{f"{k}_id": id for k in OWNER_KINDS if k == kind})
+
+
+def _as_echo(ids: tuple[str, ...], own: bool, message: AppendMessage) -> AppendEcho:
+    return AppendEcho(message=message, memory_ids=ids, refresh=own)
+
+
 def _fingerprint(request: AddRequest) -> bytes:
     expires = request.expires_at.isoformat() if request.expires_at else ""
     parts = [_canonical(request.metadata), expires]
@@ -166,8 +231,10 @@ def _canonical(value: Mapping[str, Any]) -> str:
     return json.dumps(dict(value), sort_keys=True, ensure_ascii=False)
 
 
-async def _result(store: Store, batch: Batch, applied: Applied) -> AddResult:
-    outcomes = applied.outcomes
+async def _result(store: Store, batch: Batch, applied: Applied, wishes: requests.Plan) -> AddResult:
+    outcomes = [o for o in applied.outcomes if o.message_id is not None]
+    forgotten = requests.forgotten(batch.operations, applied.outcomes, wishes.texts)
+    gone = {f.memory_id for f in forgotten}
     if any(o.kind == "refreshed" for o in outcomes):
         # A memory of this very batch may have been joined by a later message of it: what stands there now counts.
         stored = [o.memory_id for o in outcomes if o.kind == "stored" and o.memory_id is not None]
@@ -176,25 +243,29 @@ async def _result(store: Store, batch: Batch, applied: Applied) -> AddResult:
         pairs = zip(outcomes, batch.operations, strict=False)
         records = [_record(o, a, batch.at) for o, a in pairs if o.kind == "stored"]
     return AddResult(
-        memories=tuple(records),
+        memories=tuple(r for r in records if r.id not in gone),
         messages=tuple(_public_id(o) for o in outcomes if o.kind != "replay"),
         duplicates=tuple(
             Duplicate(
                 message_id=_public_id(o),
                 memory_id=o.memory_id or "",
-                reason="replay" if o.kind == "replay" else "refreshed",
+                reason=o.kind,
             )
             for o in outcomes
             if o.kind != "stored"
         ),
         batch_id=applied.batch_id,
+        forgotten=forgotten,
+        suggestions=wishes.suggestions,
     )
 
 
 def _record(outcome: Outcome, operation: Operation, at: datetime) -> MemoryRecord:
     """The record that the store gives for a memory written just now, without asking it again."""
-    assert isinstance(operation, AppendMessage)
-    memory = operation.memory
+    # An echo of what was erased meanwhile is written as the message that it is.
+    message = operation.message if isinstance(operation, AppendEcho) else operation
+    assert isinstance(message, AppendMessage)
+    memory = message.memory
     return MemoryRecord(
         id=memory.id,
         text=memory.text,

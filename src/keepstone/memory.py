@@ -71,8 +71,9 @@ class AsyncMemory(Changing):
 
         *messages* is a string, a message (role, content, name, id, timestamp with zone, metadata), or a list of
         them. Every message becomes one `episode` memory; *metadata* and *expires_at* go to all of them. What is
-        returned is durable. *infer* is for the extraction by a chat model: without one it changes nothing. A second
-        call with the same *idempotency_key* and content does nothing.
+        returned is durable. A user's request to forget takes back the memory that it means, if exactly one stands
+        out; what only repeats the results of a search makes no memory. With *infer* false no rule runs: words are
+        kept, and nothing else happens. A second call with the same *idempotency_key* and content does nothing.
 
         Raises:
             InvalidRequestError: bad input, too large (LimitError), or no scope (ScopeError); nothing is stored.
@@ -80,12 +81,15 @@ class AsyncMemory(Changing):
             ProviderError: the embedder failed; nothing is stored.
         """
         key = idempotency_key
+        scope = self._scope(user_id, agent_id, app_id, run_id)
         request = ingest.AddRequest(
-            scope=self._scope(user_id, agent_id, app_id, run_id),
+            scope=scope,
             messages=door.messages(messages, self._limits),
             metadata=door.metadata(metadata, self._limits),
             expires_at=door.moment(expires_at, "expires_at"),
             idempotency_key=None if key is None else door.opaque(key, "idempotency_key", self._limits),
+            infer=infer,
+            recalled=self._recalled.texts(scope) if infer else (),
         )
         return await ingest.add(
             self._store,
@@ -136,7 +140,9 @@ class AsyncMemory(Changing):
             explain=explain,
             partitions_max=self._limits.fan_out_partitions_max,
         )
-        return await recall.search(self._store, await self._space.agreed(), request, now=self._clock())
+        hits = await recall.search(self._store, await self._space.agreed(), request, now=self._clock())
+        self._recalled.enter(h.memory for h in hits)
+        return hits
 
     async def context(
         self,
@@ -187,7 +193,9 @@ class AsyncMemory(Changing):
                 counter=door.counter(counter or count_tokens),
             ),
         )
-        return await assembly.assemble(self._store, await self._space.agreed(), request, now=self._clock())
+        made, shown = await assembly.assemble(self._store, await self._space.agreed(), request, now=self._clock())
+        self._recalled.enter(shown)
+        return made
 
     async def get(
         self,

@@ -213,26 +213,57 @@ class Duplicate(_Plain):
     """A message that was there already.
 
     `replay`: the same message again, nothing changed. `refreshed`: said again, so the message is in the ledger
-    and the memory that says it became the newest.
+    and the memory that says it became the newest. `echo`: it only repeats what a search returned a little while
+    ago, so the message is in the ledger and no memory was made from it.
     """
 
     message_id: str
     memory_id: str
-    reason: Literal["replay", "refreshed"]
+    reason: Literal["replay", "refreshed", "echo"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten(_Plain):
+    """A memory that was taken back because the user asked for it in a message.
+
+    `undo(change_id)` brings it back; `message_id` is the message that asked.
+    """
+
+    memory_id: str
+    text: str
+    change_id: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestion(_Plain):
+    """What a message may have asked for and was not done, because it was not clear enough.
+
+    `action` says what to do with the memory, `reason` why it was not done; `message_id` is the message that asked.
+    """
+
+    action: Literal["forget"]
+    memory_id: str
+    text: str
+    message_id: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddResult(_Plain):
-    """Exactly what an `add` stored, and what was there already.
+    """Exactly what an `add` stored, what was there already, and what was taken back.
 
     `messages` are the ids of the ledger messages written now, in the order given (the caller's where given);
-    `memories` the records made now; `duplicates` the rest.
+    `memories` the records made now and still there; `duplicates` the rest. `forgotten` lists the memories that a
+    message asked to forget, `suggestions` those that it may have meant.
     """
 
     memories: tuple[MemoryRecord, ...]
     messages: tuple[str, ...]
     duplicates: tuple[Duplicate, ...]
     batch_id: str
+    forgotten: tuple[Forgotten, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

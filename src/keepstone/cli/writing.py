@@ -10,6 +10,12 @@ from keepstone.cli import options, output
 from keepstone.cli.running import Target, confirm, ids, json_object, run, text_or_stdin
 
 NEVER = "never"
+# What became of a message that made no memory.
+THERE = {
+    "replay": "Already there",
+    "refreshed": "Said again; it is now the newest",
+    "echo": "Only repeats what was recalled",
+}
 
 
 def add(
@@ -58,8 +64,11 @@ def add(
     if result.memories:
         output.records(result.memories)
     for duplicate in result.duplicates:
-        what = "Said again; it is now the newest" if duplicate.reason == "refreshed" else "Already there"
-        output.line(f"{what}: {duplicate.memory_id}")
+        output.line(f"{THERE[duplicate.reason]}: {duplicate.memory_id}")
+    for taken in result.forgotten:
+        output.line(f"Forgotten, as asked: {output.one_line(taken.text)} (keepstone undo {taken.change_id})")
+    for hint in result.suggestions:
+        output.line(f"Not forgotten, {hint.reason}: {output.one_line(hint.text)} (keepstone delete {hint.memory_id})")
 
 
 def update(

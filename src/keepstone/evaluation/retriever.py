@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol
 
 from keepstone import config, providers
 from keepstone.blocking import Memory
@@ -83,22 +83,6 @@ class LastQuery:
         return self._last[1]
 
 
-@runtime_checkable
-class MakesContexts(Protocol):
-    """A memory that fits what it finds into a token budget."""
-
-    def context(self, query: str, *, user_id: str, max_tokens: int, counter: Callable[[str], int]) -> _Context:
-        """Return the text for a prompt."""
-        ...
-
-
-class _Context(Protocol):
-    @property
-    def text(self) -> str:
-        """The text for a prompt."""
-        ...
-
-
 class KeepstoneRetriever:
     """One record in a store of its own, in a temporary folder that goes with it.
 
@@ -127,14 +111,11 @@ class KeepstoneRetriever:
         self._stand(at)
         return [found(h) for h in self.memory.search(question, user_id=USER, limit=limit)]
 
-    def context(self, question: str, max_tokens: int, at: datetime | None = None) -> str | None:
-        """Return the context that the memory makes; None if this version makes none."""
+    def context(self, question: str, max_tokens: int, at: datetime | None = None) -> str:
+        """Return the context that the memory makes."""
         self._stand(at)
-        memory: object = self.memory
-        if not isinstance(memory, MakesContexts):
-            return None
         # Counted as the evaluation counts, so that every system spends the same budget.
-        return memory.context(question, user_id=USER, max_tokens=max_tokens, counter=estimate_tokens).text
+        return self.memory.context(question, user_id=USER, max_tokens=max_tokens, counter=estimate_tokens).text
 
     def trace(self, question: str, expected: str, at: datetime | None = None) -> str | None:
         """Return None: this version keeps no trace of what was lost."""

@@ -12,6 +12,7 @@ from typing import Any, Protocol, cast
 
 from keepstone.contract import (
     AddMemory,
+    AppendEcho,
     AppendMessage,
     ArchivedMemory,
     ArchiveRow,
@@ -213,6 +214,8 @@ class Script:
 
 
 def _brings_vectors(operation: Operation) -> bool:
+    if isinstance(operation, AppendEcho):
+        return _brings_vectors(operation.message)
     if isinstance(operation, AppendMessage | AddMemory):
         brought = operation.memory.units
     elif isinstance(operation, Revise | Load):

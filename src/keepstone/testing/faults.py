@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from keepstone.contract import (
+    AppendEcho,
     AppendMessage,
     Applied,
     ArchivedMemory,
@@ -17,6 +18,7 @@ from keepstone.contract import (
     Candidates,
     EmbedderKey,
     Enqueue,
+    Forget,
     Job,
     ListQuery,
     NewUnit,
@@ -292,6 +294,45 @@ class _IgnoredKey(PassingStore):
         return await self.inner.apply(replace(batch, idempotency_key=None))
 
 
+class _LearnedEcho(PassingStore):
+    """What only repeats a memory becomes a memory of its own."""
+
+    async def apply(self, batch: Batch) -> Applied:
+        operations = tuple(o.message if isinstance(o, AppendEcho) else o for o in batch.operations)
+        return await self.inner.apply(replace(batch, operations=operations))
+
+
+class _EagerForgetting(PassingStore):
+    """A request to forget is carried out again each time that it comes."""
+
+    async def apply(self, batch: Batch) -> Applied:
+        operations = [o for o in batch.operations if not isinstance(o, Forget)]
+        applied = await self.inner.apply(replace(batch, operations=tuple(operations)))
+        outcomes, changes = list(applied.outcomes), list(applied.changes)
+        for wish in (o for o in batch.operations if isinstance(o, Forget)):
+            shown = await self.inner.get([wish.memory_id or ""], Scope(tenant=batch.tenant))
+            if not shown:
+                outcomes.append(Outcome(kind="replay", memory_id=wish.memory_id))
+                continue
+            taken = await self.inner.apply(
+                replace(batch, operations=(Retire(memory_id=shown[0].id),), reason=wish.reason, idempotency_key=None)
+            )
+            changes += taken.changes
+            outcomes.append(Outcome(kind="stored", memory_id=shown[0].id, retired=1, change_id=taken.changes[0]))
+        return replace(applied, outcomes=tuple(outcomes), changes=tuple(changes))
+
+
+class _DeafToRequests(PassingStore):
+    """A request to forget takes nothing back of what its own batch said."""
+
+    async def apply(self, batch: Batch) -> Applied:
+        blind: dict[str, Any] = {"request": ""}
+        operations = tuple(
+            replace(o, **blind) if isinstance(o, Forget) and o.message_id is not None else o for o in batch.operations
+        )
+        return await self.inner.apply(replace(batch, operations=operations))
+
+
 class _IgnoredRevision(PassingStore):
     """An expected revision is not looked at."""
 
@@ -353,6 +394,9 @@ FAULTS: Mapping[str, Callable[[Store], Store]] = {
     "duplicate not recognised": _Unrecognised,
     "joins what was superseded": _JoinsAnything,
     "ignored idempotency key": _IgnoredKey,
+    "learned echo": _LearnedEcho,
+    "request carried out twice": _EagerForgetting,
+    "request not carried out": _DeafToRequests,
     "ignored revision": _IgnoredRevision,
     "mixed vector spaces": _MixedVectors,
     "hasty adoption": _HastyAdoption,

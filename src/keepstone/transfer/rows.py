@@ -130,7 +130,7 @@ def _revision(row: Row) -> ArchivedRevision:
 def _source(row: Row) -> SourceSpan:
     span = row["span"]
     found = None if span is None else Span(start=_number(span["start"]), end=_number(span["end"]))
-    return SourceSpan(message_id=_id(row["message_id"]), span=found)
+    return SourceSpan(message_id=_id(row["message_id"]), span=found, echo=bool(row.get("echo")))
 
 
 def _change(row: Row, tenant: str) -> Change:

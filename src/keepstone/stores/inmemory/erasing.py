@@ -76,7 +76,7 @@ def _follow(tenant: Tenant, memories: set[str], messages: set[str]) -> None:
         size = len(memories)
         messages |= {s.message_id for id in memories for s in tenant.memories[id].sources}
         for id, memory in tenant.memories.items():
-            origins = [s.message_id in messages for s in memory.sources]
+            origins = [s.message_id in messages for s in memory.sources if not s.echo]
             origins = origins or [d in memories for d in memory.derived_from]
             if origins and all(origins):
                 memories.add(id)
@@ -126,7 +126,7 @@ def _stub(memory: StoredMemory) -> StoredMemory:
 
 def _remaining(tenant: Tenant, memory: StoredMemory, memories: set[str], messages: set[str]) -> StoredMemory:
     sources = tuple(s for s in memory.sources if s.message_id not in messages)
-    public = tuple(dict.fromkeys(tenant.messages[s.message_id].message.public_id for s in sources))
+    public = tuple(dict.fromkeys(tenant.messages[s.message_id].message.public_id for s in sources if not s.echo))
     return replace(
         memory,
         record=replace(memory.record, sources=public),

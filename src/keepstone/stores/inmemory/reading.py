@@ -67,6 +67,7 @@ def neighbours(tenant: Tenant, ids: Sequence[str], scope: Scope, before: int, af
         for memory in memories
         if memory.visible and scope.sees(memory.record.scope)
         for source in memory.sources
+        if not source.echo
     ]
     around = {
         (source.scope, position)
@@ -89,7 +90,7 @@ def messages(tenant: Tenant, ids: Sequence[str], scope: Scope) -> list[LedgerMes
 
 
 def suppressed(tenant: Tenant) -> set[str]:
-    """Return the ids of the messages that a retired memory came from."""
+    """Return the ids of the messages that a retired memory came from, and of its echoes."""
     retired = (m for m in tenant.memories.values() if m.record.status is Status.RETIRED)
     return {source.message_id for memory in retired for source in memory.sources}
 

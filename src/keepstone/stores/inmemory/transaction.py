@@ -40,7 +40,7 @@ class Transaction:
             old_text=None,
             new_text=None,
             actor=self.batch.actor,
-            reason=self.batch.reason or details.get("reason"),
+            reason=details.get("reason") or self.batch.reason,
             at=self.batch.at,
             related_id=details.get("related_id"),
             inverse_of=details.get("inverse_of"),
@@ -75,7 +75,7 @@ class Transaction:
 
     def public(self, sources: Sequence[SourceSpan]) -> tuple[str, ...]:
         """Return the ids by which callers know the messages of *sources*, each once."""
-        ids = [self.tenant.messages[s.message_id].message.public_id for s in sources]
+        ids = [self.tenant.messages[s.message_id].message.public_id for s in sources if not s.echo]
         return tuple(dict.fromkeys(ids))
 
     def units(self, units: Sequence[NewUnit]) -> tuple[Unit, ...]:

@@ -9,10 +9,12 @@ from typing import Any
 
 from keepstone.contract import (
     AddMemory,
+    AppendEcho,
     AppendMessage,
     Applied,
     Batch,
     Enqueue,
+    Forget,
     Load,
     NewId,
     NewMemory,
@@ -49,13 +51,16 @@ class Writer(Transaction):
 
     def __init__(self, state: State, batch: Batch, new_id: NewId) -> None:
         super().__init__(state, batch, new_id)
+        self._appended: dict[str, str | None] = {}
         self._verbs: Mapping[type[Any], Callable[[Any], Outcome]] = {
             AppendMessage: self._append,
+            AppendEcho: self._append_echo,
             AddMemory: self._add,
             Revise: self._revise,
             Revert: self._revert,
             Supersede: self._supersede,
             Retire: self._retire,
+            Forget: self._forget,
             RetireScope: self._retire_scope,
             Restore: self._restore,
             Enqueue: self._enqueue,
@@ -94,6 +99,28 @@ class Writer(Transaction):
         earlier = self._said_before(operation)
         if earlier is not None:
             return self.replay_of(earlier)
+        message = self._put_message(operation, scope)
+        source = SourceSpan(message_id=message.id)
+        joined = self._joined(operation)
+        if joined is not None:
+            self._refresh(joined, source)
+            memory_id, sequence = joined.record.id, None
+        else:
+            sources = operation.memory.sources
+            if all(s.message_id != message.id for s in sources):
+                sources = (source, *sources)
+            record = self._put_new(replace(operation.memory, sources=sources)).record
+            memory_id, sequence = record.id, record.sequence
+        self._appended[message.id] = memory_id
+        return Outcome(
+            kind="stored" if joined is None else "refreshed",
+            memory_id=memory_id,
+            message_id=message.id,
+            external_id=message.external_id,
+            sequence=sequence,
+        )
+
+    def _put_message(self, operation: AppendMessage, scope: Scope) -> LedgerMessage:
         message = LedgerMessage(
             id=operation.id,
             external_id=operation.external_id,
@@ -109,23 +136,30 @@ class Writer(Transaction):
         )
         stored = StoredMessage(message=message, content_key=operation.content_key, replay_key=operation.replay_key)
         self.tenant.put_message(stored)
-        source = SourceSpan(message_id=message.id)
-        joined = self._joined(operation)
-        if joined is not None:
-            self._refresh(joined, source)
-            memory_id, sequence = joined.record.id, None
-        else:
-            sources = operation.memory.sources
-            if all(s.message_id != message.id for s in sources):
-                sources = (source, *sources)
-            record = self._put_new(replace(operation.memory, sources=sources)).record
-            memory_id, sequence = record.id, record.sequence
+        return message
+
+    def _append_echo(self, operation: AppendEcho) -> Outcome:
+        said = operation.message
+        scope = self.writable(said.scope)
+        repeated = [m for i in operation.memory_ids if (m := self.tenant.memories.get(i)) is not None]
+        repeated = [m for m in repeated if m.record.status is not Status.ERASED]
+        earlier = self._said_before(said)
+        stale = operation.refresh and any(m.record.status is not Status.CURRENT for m in repeated[:1])
+        joins = operation.refresh and self._joined(said) is not None
+        if earlier is not None or not repeated or stale or joins:
+            return self._append(said)
+        message = self._put_message(said, scope)
+        self._appended[message.id] = None
+        if operation.refresh:
+            self._refresh(repeated[0], SourceSpan(message_id=message.id, echo=True))
+        for memory in repeated[1:] if operation.refresh else repeated:
+            sources = (*memory.sources, SourceSpan(message_id=message.id, echo=True))
+            self.tenant.put_memory(replace(memory, sources=sources))
         return Outcome(
-            kind="stored" if joined is None else "refreshed",
-            memory_id=memory_id,
+            kind="echo",
+            memory_id=repeated[0].record.id,
             message_id=message.id,
             external_id=message.external_id,
-            sequence=sequence,
         )
 
     def _said_before(self, operation: AppendMessage) -> StoredMessage | None:
@@ -160,7 +194,7 @@ class Writer(Transaction):
 
     def _refresh(self, memory: StoredMemory, source: SourceSpan) -> None:
         number = memory.record.revision
-        recency = self.log(memory.record, Action.UPDATE, old=number, new=number, reason=SAID_AGAIN)
+        recency = self.log(memory.record, Action.UPDATE, old=number, new=number, reason=self.batch.reason or SAID_AGAIN)
         sources = (*memory.sources, source)
         record = replace(memory.record, sources=self.public(sources), updated_at=self.batch.at)
         self.tenant.put_memory(replace(memory, record=record, sources=sources, recency=recency))
@@ -292,6 +326,14 @@ class Writer(Transaction):
         self._take_back(memory, operation.inverse_of)
         return Outcome(kind="stored", memory_id=memory.record.id)
 
+    def _forget(self, operation: Forget) -> Outcome:
+        id = operation.memory_id if operation.message_id is None else self._appended.get(operation.message_id)
+        memory = None if id is None else self.tenant.memories.get(id)
+        if operation.request not in self._appended or memory is None or not memory.visible:
+            return Outcome(kind="replay", memory_id=id)
+        self._take_back(memory, None, operation.reason)
+        return Outcome(kind="stored", memory_id=id, retired=1, change_id=self.logged[-1])
+
     def _retire_scope(self, operation: RetireScope) -> Outcome:
         if operation.scope.tenant != self.batch.tenant:
             raise InvalidRequestError("A batch writes to one tenant.")
@@ -300,8 +342,8 @@ class Writer(Transaction):
             self._take_back(memory, None)
         return Outcome(kind="stored", retired=len(seen))
 
-    def _take_back(self, memory: StoredMemory, inverse_of: str | None) -> None:
-        self.log(memory.record, Action.DELETE, old=memory.record.revision, inverse_of=inverse_of)
+    def _take_back(self, memory: StoredMemory, inverse_of: str | None, reason: str | None = None) -> None:
+        self.log(memory.record, Action.DELETE, old=memory.record.revision, inverse_of=inverse_of, reason=reason)
         record = replace(memory.record, status=Status.RETIRED, updated_at=self.batch.at)
         self.tenant.put_memory(replace(memory, record=record))
 

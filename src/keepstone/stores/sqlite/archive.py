@@ -108,7 +108,11 @@ def _archived(db: apsw.Connection, row: reading.Row, hidden: bool, include_retir
             for n, metadata, expires, language, at in list(db.execute(revisions, (key,)))
         ),
         sources=tuple(
-            SourceSpan(message_id=enc.text_id(i), span=None if first < 0 else Span(start=first, end=last))
+            SourceSpan(
+                message_id=enc.text_id(i),
+                span=None if first < 0 else Span(start=first, end=last),
+                echo=first == enc.ECHO,
+            )
             for i, first, last in db.execute(sources, (key,))
         ),
         derived_from=tuple(enc.text_id(r[0]) for r in db.execute(parents, (key,))),
@@ -166,7 +170,7 @@ def _load_memory(writer: Writer, op: Load, row: ArchivedMemory) -> Outcome:
     content = None
     if row.sources:
         content = writer.one(
-            "SELECT x.content FROM sources o JOIN messages x ON x.key = o.message WHERE o.memory = ?"
+            "SELECT x.content FROM sources o JOIN messages x ON x.key = o.message WHERE o.memory = ? AND o.first > -2"
             " ORDER BY o.message, o.first LIMIT 1",
             (key,),
         )

@@ -50,7 +50,7 @@ _REBUILD = "Put a copy or an export in its place; `keepstone export` may still s
 # An episode whose text changed on the device is still well-formed for SQLite; the key of what it says tells.
 _KEYED_TEXTS = """
 SELECT coalesce(r.text, (SELECT x.content FROM sources o JOIN messages x ON x.key = o.message
-                         WHERE o.memory = m.key ORDER BY o.message, o.first LIMIT 1)),
+                         WHERE o.memory = m.key AND o.first > -2 ORDER BY o.message, o.first LIMIT 1)),
        m.role, m.name, p.tenant, s.user_id, s.agent_id, s.app_id, s.run_id, r.statement_key
 FROM memories m JOIN revisions r ON r.memory = m.key AND r.number = m.revision
 JOIN scopes s ON s.key = m.scope JOIN partitions p ON p.id = s.partition

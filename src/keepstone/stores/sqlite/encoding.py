@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from keepstone.contract import SourceSpan
 from keepstone.errors import InvalidRequestError
 from keepstone.types import Action, Kind, Status
 
@@ -30,6 +31,9 @@ ACTION_NUMBERS = {a: i for i, a in enumerate(ACTIONS)}
 CURRENT, SUPERSEDED, RETIRED, ERASED = range(4)
 LAST_VISIBLE = SUPERSEDED
 
+# Where a source has no span: the whole message, or one that only echoes the memory.
+WHOLE, ECHO = -1, -2
+
 SEQUENCE_BITS = 32
 SEQUENCE_MASK = (1 << SEQUENCE_BITS) - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -45,6 +49,13 @@ def key(partition: int, sequence: int) -> int:
 def bounds(partition: int) -> tuple[int, int]:
     """Return the lowest and the highest key of a partition."""
     return partition << SEQUENCE_BITS, partition << SEQUENCE_BITS | SEQUENCE_MASK
+
+
+def source_bounds(source: SourceSpan) -> tuple[int, int]:
+    """Return where a source begins and ends, as it stands in the file."""
+    if source.echo:
+        return ECHO, ECHO
+    return (WHOLE, WHOLE) if source.span is None else (source.span.start, source.span.end)
 
 
 def micros(moment: datetime | None) -> int | None:

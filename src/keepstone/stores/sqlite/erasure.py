@@ -111,7 +111,9 @@ def _choose_orphans(db: apsw.Connection, doomed: Doomed) -> None:
     """What goes along: the sources of what goes, and memories that lose the last of what they came from."""
     waiting = [*doomed.memories]
     sources = "SELECT x.key, x.scope FROM sources o JOIN messages x ON x.key = o.message WHERE o.memory = ?"
-    said_by = "SELECT m.key, m.scope FROM sources o JOIN memories m ON m.key = o.memory WHERE o.message = ?"
+    said_by = (
+        "SELECT m.key, m.scope FROM sources o JOIN memories m ON m.key = o.memory WHERE o.message = ? AND o.first > -2"
+    )
     children = "SELECT m.key, m.scope FROM derived_from d JOIN memories m ON m.key = d.memory WHERE d.parent = ?"
     looked: set[int] = set()
     while True:
@@ -130,7 +132,7 @@ def _choose_orphans(db: apsw.Connection, doomed: Doomed) -> None:
 
 
 def _is_orphan(db: apsw.Connection, key: int, doomed: Doomed) -> bool:
-    said = [r[0] for r in db.execute("SELECT message FROM sources WHERE memory = ?", (key,))]
+    said = [r[0] for r in db.execute("SELECT message FROM sources WHERE memory = ? AND first > -2", (key,))]
     if said:
         return all(m in doomed.messages for m in said)
     return all(r[0] in doomed.memories for r in db.execute("SELECT parent FROM derived_from WHERE memory = ?", (key,)))

@@ -64,6 +64,8 @@ CREATE TABLE memories(
     statement_key BLOB
 );
 CREATE INDEX memories_id ON memories(id);
+-- Few memories are not episodes; lists of their kinds must not walk over all the others.
+CREATE INDEX memories_distilled ON memories(key) WHERE kind <> 0;
 CREATE INDEX memories_statement ON memories(scope, statement_key);
 
 -- `text` is NULL where it is that of the memory's only source: an episode does not copy its message.
@@ -73,7 +75,7 @@ CREATE TABLE revisions(
     PRIMARY KEY(memory, number)
 ) WITHOUT ROWID;
 
--- `first` is -1 for a whole message.
+-- `first` is -1 for a whole message, -2 for one that only echoes the memory.
 CREATE TABLE sources(
     memory INTEGER NOT NULL, message INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
     PRIMARY KEY(memory, message, first)

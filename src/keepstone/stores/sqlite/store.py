@@ -29,8 +29,9 @@ from keepstone.stores.sqlite import archive, checking, erasure, jobs, reading, v
 from keepstone.stores.sqlite.checking import Finding
 from keepstone.stores.sqlite.engine import Engine, in_thread
 from keepstone.stores.sqlite.index import IndexCache
+from keepstone.stores.sqlite.known import find_known
 from keepstone.stores.sqlite.searching import candidates
-from keepstone.stores.sqlite.writing import Writer, find_known
+from keepstone.stores.sqlite.writing import Writer
 from keepstone.types import Change, ErasureReceipt, LedgerMessage, MemoryRecord, Page, Scope, Stats
 
 T = TypeVar("T")

@@ -12,10 +12,12 @@ import apsw
 
 from keepstone.contract import (
     AddMemory,
+    AppendEcho,
     AppendMessage,
     Applied,
     Batch,
     Enqueue,
+    Forget,
     Load,
     NewId,
     NewMemory,
@@ -30,12 +32,13 @@ from keepstone.contract import (
     Supersede,
 )
 from keepstone.errors import ConflictError, EmbedderMismatchError, InvalidRequestError, NotFoundError
-from keepstone.logic.replay import content_key
 from keepstone.stores.sqlite import encoding as enc
+from keepstone.stores.sqlite import idempotency
+from keepstone.stores.sqlite.known import find_known
 from keepstone.stores.sqlite.places import Place, Places
 from keepstone.stores.sqlite.reading import revision_text
 from keepstone.stores.sqlite.vectors import activate, active
-from keepstone.types import Action, Message, Scope, Span, Status
+from keepstone.types import Action, Status
 
 SAID_AGAIN = "said again"
 _MEMORY_COLUMNS = (
@@ -55,11 +58,13 @@ class Writer:
     ) -> None:
         self._works: tuple[tuple[type, Callable[[Any], Outcome]], ...] = (
             (AppendMessage, self._append),
+            (AppendEcho, self._append_echo),
             (AddMemory, self._add),
             (Revise, self._revise),
             (Revert, self._revert),
             (Supersede, self._supersede),
             (Retire, self._retire),
+            (Forget, self._forget),
             (RetireScope, self._retire_scope),
             (Restore, self._restore),
             (Enqueue, self._enqueue),
@@ -72,6 +77,7 @@ class Writer:
         self.places = Places(db, batch.tenant)
         self._changes: list[str] = []
         self._written: dict[str, int] = {}
+        self._appended: dict[str, str | None] = {}
         # Rows that no operation of a batch reads are written together at its end.
         self._late: dict[str, list[tuple[Any, ...]]] = {}
         self._batch_raw = enc.own_id(batch.id)
@@ -81,14 +87,14 @@ class Writer:
         batch = self._batch
         if batch.embedder is not None:
             self._check_space()
-        if batch.idempotency_key is not None and (replayed := self._replayed()) is not None:
+        replayed = idempotency.replayed(db=self.db, places=self.places, batch=batch)
+        if replayed is not None:
             return replayed
         outcomes = tuple(self._do(o) for o in batch.operations)
         for sql, rows in self._late.items():
             self.db.executemany(sql, rows)
         self.places.save()
-        if batch.idempotency_key is not None:
-            self._remember(outcomes)
+        idempotency.remember(self.db, self.places, batch, outcomes)
         return Applied(batch_id=batch.id, outcomes=outcomes, changes=tuple(self._changes))
 
     def _do(self, operation: object) -> Outcome:
@@ -107,43 +113,14 @@ class Writer:
         elif stored != given:
             raise EmbedderMismatchError(str(stored), str(given))
 
-    def _replayed(self) -> Applied | None:
-        place = self.places.of(self._batch.scope or Scope(tenant=self._batch.tenant))
-        sql = "SELECT batch, fingerprint, outcomes FROM batches WHERE scope = ? AND idempotency_key = ?"
-        found = self.one(sql, (place.scope_key, self._batch.idempotency_key))
-        if found is None:
-            return None
-        if found[1] != (self._batch.fingerprint or b""):
-            raise ConflictError("This idempotency key was used for another request.")
-        outcomes = tuple(
-            Outcome(kind="replay", memory_id=m, message_id=x, external_id=e) for m, x, e in json.loads(found[2])
-        )
-        return Applied(batch_id=enc.text_id(found[0]), outcomes=outcomes, changes=(), replayed=True)
-
-    def _remember(self, outcomes: Sequence[Outcome]) -> None:
-        place = self.places.of(self._batch.scope or Scope(tenant=self._batch.tenant))
-        rows = [[o.memory_id, o.message_id, o.external_id] for o in outcomes]
-        self.db.execute(
-            "INSERT INTO batches VALUES(?,?,?,?,?,?)",
-            (
-                place.scope_key,
-                self._batch.idempotency_key,
-                self._batch_raw,
-                self._batch.fingerprint or b"",
-                json.dumps(rows),
-                self._at,
-            ),
-        )
-
     def _append(self, op: AppendMessage) -> Outcome:
         place = self.places.of(op.scope)
         known = self._known(op, place)
         if known is not None:
             return known
-        message_key = self.write_message(
-            place, op.id, op.role, op.name, op.content, op.metadata, op.occurred_at, op.external_id, op.replay_key
-        )
+        message_key = self._write(op, place)
         joined = self._join(op, place, message_key)
+        self._appended[op.id] = op.memory.id if joined is None else joined
         if joined is not None:
             return Outcome(kind="refreshed", memory_id=joined, message_id=op.id, external_id=op.external_id)
         memory = op.memory
@@ -158,6 +135,33 @@ class Writer:
             external_id=op.external_id,
             sequence=key & enc.SEQUENCE_MASK,
         )
+
+    def _write(self, op: AppendMessage, place: Place) -> int:
+        return self.write_message(
+            place, op.id, op.role, op.name, op.content, op.metadata, op.occurred_at, op.external_id, op.replay_key
+        )
+
+    def _append_echo(self, op: AppendEcho) -> Outcome:
+        message = op.message
+        place = self.places.of(message.scope)
+        repeated = [(i, row) for i in op.memory_ids if (row := self._ours("memories", "key, status", i)) is not None]
+        repeated = [(i, row) for i, row in repeated if row[2] != enc.ERASED]
+        known = self._known(message, place)
+        stale = op.refresh and bool(repeated) and repeated[0][1][2] != enc.CURRENT
+        if known is not None or not repeated or stale:
+            return known or self._append(message)
+        message_key = self._write(message, place)
+        joined = self._join(message, place, message_key) if op.refresh else None
+        self._appended[message.id] = joined
+        if joined is not None:
+            return Outcome(kind="refreshed", memory_id=joined, message_id=message.id, external_id=message.external_id)
+        for _, row in repeated:
+            self.db.execute("INSERT OR IGNORE INTO sources VALUES(?,?,?,?)", (row[1], message_key, enc.ECHO, enc.ECHO))
+        first = repeated[0][0]
+        if op.refresh:
+            row = self.memory_row(first)
+            self._say_again(self.places.at(row[2]), row[0], row[4])
+        return Outcome(kind="echo", memory_id=first, message_id=message.id, external_id=message.external_id)
 
     def _known(self, op: AppendMessage, place: Place) -> Outcome | None:
         row = find_known(self.db, op, place.scope_key)
@@ -189,6 +193,10 @@ class Writer:
             return None
         key, memory_id, revision = row[0], enc.text_id(row[1]), row[4]
         self.db.execute("INSERT INTO sources VALUES(?,?,-1,-1)", (key, message_key))
+        self._say_again(place, key, revision)
+        return memory_id
+
+    def _say_again(self, place: Place, key: int, revision: int) -> None:
         change = self.write_change(
             place, Action.UPDATE, key, revision, revision, reason=self._batch.reason or SAID_AGAIN
         )
@@ -196,7 +204,6 @@ class Writer:
             "UPDATE memories SET recency = ?, changed = ?, updated_at = ? WHERE key = ?",
             (change, change, self._at, key),
         )
-        return memory_id
 
     def write_message(
         self,
@@ -267,8 +274,8 @@ class Writer:
         """Link a memory to the messages that it came from, named by our ids or the callers'."""
         for source in sources:
             message = self._written.get(source.message_id) or self._message_key(source.message_id, place)
-            span = source.span or Span(start=-1, end=-1)
-            self.db.execute("INSERT OR IGNORE INTO sources VALUES(?,?,?,?)", (key, message, span.start, span.end))
+            first, last = enc.source_bounds(source)
+            self.db.execute("INSERT OR IGNORE INTO sources VALUES(?,?,?,?)", (key, message, first, last))
 
     def write_units(self, place: Place, memory_key: int, revision: int, units: Sequence[NewUnit]) -> None:
         """Write the units of a revision, and their vectors where there are any."""
@@ -375,8 +382,19 @@ class Writer:
         self._retire_row(row[0], row[4], place, op.inverse_of)
         return Outcome(kind="stored", memory_id=op.memory_id, retired=1)
 
-    def _retire_row(self, key: int, revision: int, place: Place, inverse_of: str | None = None) -> None:
-        change = self.write_change(place, Action.DELETE, key, revision, None, inverse_of=inverse_of)
+    def _forget(self, op: Forget) -> Outcome:
+        id = op.memory_id if op.message_id is None else self._appended.get(op.message_id)
+        found = None if id is None else self._ours("memories", "key, status, revision", id)
+        if op.request not in self._appended or found is None or found[2] > enc.LAST_VISIBLE:
+            return Outcome(kind="replay", memory_id=id)
+        self._retire_row(found[1], found[3], self.places.at(found[0]), reason=op.reason)
+        return Outcome(kind="stored", memory_id=id, retired=1, change_id=self._changes[-1])
+
+    def _retire_row(
+        self, key: int, revision: int, place: Place, inverse_of: str | None = None, reason: str | None = None
+    ) -> None:
+        # What was asked for has its own reason; else it is that of the batch.
+        change = self.write_change(place, Action.DELETE, key, revision, None, inverse_of=inverse_of, reason=reason)
         self.db.execute(
             "UPDATE memories SET status = 2, changed = ?, updated_at = ? WHERE key = ?", (change, self._at, key)
         )
@@ -480,20 +498,3 @@ class Writer:
         """The scope and *columns* of the row with this id; another tenant may have loaded the same id."""
         rows = self.db.execute(f"SELECT scope, {columns} FROM {table} WHERE id = ?", (enc.raw_id(id),))
         return next((row for row in rows if self.places.is_ours(row[0])), None)
-
-
-def find_known(db: apsw.Connection, op: AppendMessage, scope_key: int) -> tuple[int, bytes, str | None, bool] | None:
-    """Return key, id, external id of the message that *op* repeats, and whether it says the same; None if new."""
-    columns = "SELECT key, id, external_id, role, name, content, occurred_at, occurred_offset FROM messages"
-    if op.external_id is not None:
-        row = next(
-            iter(db.execute(f"{columns} WHERE scope = ? AND external_id = ?", (scope_key, op.external_id))), None
-        )
-        if row is not None:
-            said = Message(role=row[3], name=row[4], content=row[5], timestamp=enc.moment(row[6], row[7]))
-            return row[0], row[1], row[2], content_key(said) == op.content_key
-    if op.replay_key is not None:
-        row = next(iter(db.execute(f"{columns} WHERE scope = ? AND replay_key = ?", (scope_key, op.replay_key))), None)
-        if row is not None:
-            return row[0], row[1], row[2], True
-    return None

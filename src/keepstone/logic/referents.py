@@ -1,0 +1,299 @@
+"""Which memory a request to forget means: exactly one that stands out from all others, or none.
+
+A candidate's standing is how far its cosine stands out from its corpus, in deviations, plus its share of what BM25 can
+reach for the referent. Only what a user said can be meant, and nobody else's fact where the user's own is asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from keepstone.logic.forgetting.request import ForgetRequest
+from keepstone.logic.text import CJK, CJK_STOP, STOP_WORDS, stem, tokens, words
+
+# In deviations. A share of .1 of the reachable BM25 weighs as much as two of them.
+SHARE_WEIGHT = 20.0
+SHARE_CAP = 0.5
+LEAST_STANDING = 5.0
+LEAST_MARGIN = 1.6
+MOST_RATIO = 0.8
+LEAST_COSINE = 2.0
+LEAST_COVERAGE = 0.75
+# With less of it there, the rest is looked for alone.
+PROBED_COVERAGE = 0.15
+PROBED_COSINE = 3.0
+PROBE_COSINE = 3.1
+PROBE_MARGIN = 0.5
+# Words of one family begin alike.
+PREFIX = 6
+PREFIX_SHARE = 0.15
+SUGGESTED_STANDING = 3.0
+SUGGESTIONS_MAX = 3
+UNCLEAR = "several memories fit, or none well enough"
+
+_KIN_EN = re.compile(
+    r"\b(?:mother|mum|mom|father|dad|sister|brother|son|daughter|wife|husband|partner|girlfriend|boyfriend|aunt|uncle"
+    r"|cousin|niece|nephew|grand\w+|gran|granny|boss|friend|colleague|co-?worker|neighbou?r|roommate|flatmate|kid|child"
+    r"|parents?|ex|fianc\w+|landlord|landlady|teacher|doctor|in-law)s?\b",
+    re.IGNORECASE,
+)
+_KIN_ZH = re.compile(
+    "妈|爸|父亲|母亲|爹|娘|哥|姐|弟|妹|儿子|女儿|闺女|孩子|老公|老婆|丈夫|妻子|先生|太太|爱人|老伴|婆婆"
+    "|公公|岳|丈母|爷爷|奶奶|外公|外婆|姥|舅|姨|姑|叔|伯|侄|甥"
+    "|表[哥姐弟妹]|堂[哥姐弟妹]|女友|男友|女朋友|男朋友|室友|同桌|同学|同事|老板|老师|邻居|房东|朋友|前任|前妻|前夫"
+)
+_FIRST = re.compile(r"\b(?:i|i'\w+|my|mine|me|we|our|us)\b|我|咱|俺|本人", re.IGNORECASE)
+_OWN = re.compile(r"^(?:my|our)\b|^我", re.IGNORECASE)
+_POSSESSOR = re.compile(r"\b([A-Z][\w-]+)'s?\b")
+_VALUE = re.compile(r"[A-Za-z_-]*\d[\w.:-]*\d|\d{2,}|[零〇一二三四五六七八九十百千万两幺]{2,}")
+_QUESTION = re.compile(r"[?？]\s*$")
+_CJK = re.compile(f"[{CJK}]")
+# Nouns whose content is a number or a code, whatever of.
+_ASKS_VALUE = re.compile(
+    r"\b(?:numbers?|codes?|digits?|figures?|amounts?|sizes?|dates?|combinations?)\b|号码|密码|数字|数目|[号码数]",
+    re.IGNORECASE,
+)
+# Words that name no matter of their own.
+_VAGUE = frozenset(
+    "thing things stuff whole said told ever yesterday today earlier elsewhere somewhere anywhere somebody "
+    "someone".split()
+)
+_VAGUE_ZH = re.compile("位置|地方|地点|哪儿|哪里|那儿|在哪|什么|多少|怎么|时候?|事情?|信息|内容|情况")
+_SPACE = re.compile(r"\s+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Referent:
+    """A memory that a request may mean.
+
+    `cosine` is how far its cosine with the referent stands out, in deviations, None without vectors; `share` is its
+    BM25 as a share of what any text can reach. `key` is a memory's id, or a message's in the same call; `follows` is
+    the key of the memory whose message comes directly before.
+    """
+
+    key: str
+    text: str
+    role: str | None
+    cosine: float | None
+    share: float
+    asks: bool = False
+    follows: str | None = None
+
+    @property
+    def standing(self) -> float:
+        """How far it stands out over all."""
+        return (self.cosine or 0.0) + SHARE_WEIGHT * min(self.share, SHARE_CAP)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """What goes (the memory meant first, then what repeats it), what to suggest, and whether the request tells it."""
+
+    meant: tuple[Referent, ...]
+    suggested: tuple[Referent, ...]
+    reason: str
+    request_tells: bool = False
+    probe: tuple[Referent, str] | None = None
+
+
+def resolve(request: ForgetRequest, text: str, found: Sequence[Referent]) -> Resolution:
+    """Return which of *found* the *request* in a message *text* means; nothing unless exactly one stands out."""
+    spoken = [_related(request, r) for r in found if _may_be_meant(r)]
+    eligible = sorted((r for r in spoken if _person_fits(request, r)), key=lambda r: -r.standing)
+    if not eligible:
+        return _unresolved(request, text, (), "nothing that was said fits")
+    first = eligible[0]
+    rivals = [r for r in eligible[1:] if not restates(r.text, first.text)]
+    second = rivals[0] if rivals else None
+    if request.certain and _stands_out(first, second):
+        covered = coverage(request.referent, first.text)
+        if covered.share >= LEAST_COVERAGE and (first.cosine is None or first.cosine >= LEAST_COSINE):
+            return _resolved(request, text, first, found)
+        partly = covered.share >= PROBED_COVERAGE and bool(covered.missing) and not covered.lacks_value
+        if partly and (first.cosine or 0.0) >= PROBED_COSINE:
+            return Resolution(meant=(), suggested=_likely(eligible), reason=UNCLEAR, probe=(first, covered.missing))
+    return _unresolved(request, text, _likely(eligible), UNCLEAR if request.certain else "it may not be a request")
+
+
+def confirmed(
+    request: ForgetRequest, text: str, resolution: Resolution, found: Sequence[Referent], probed: Sequence[Referent]
+) -> Resolution:
+    """Return *resolution* with what it was not sure of, if *probed* confirms it: a look for the missing words alone.
+
+    The same memory must be the first of all that a user said, by its meaning.
+    """
+    assert resolution.probe is not None
+    first = resolution.probe[0]
+    eligible = [r for r in probed if _may_be_meant(r) and _person_fits(request, r) and r.cosine is not None]
+    ordered = sorted(eligible, key=lambda r: -(r.cosine or 0.0))
+    rest = [r.cosine or 0.0 for r in ordered[1:] if not restates(r.text, first.text)]
+    if not ordered or ordered[0].key != first.key or (ordered[0].cosine or 0.0) < PROBE_COSINE:
+        return resolution
+    if rest and (ordered[0].cosine or 0.0) - rest[0] < PROBE_MARGIN:
+        return resolution
+    return _resolved(request, text, first, found)
+
+
+def resumed(request: ForgetRequest, text: str, resolution: Resolution, found: Sequence[Referent]) -> Resolution:
+    """Return *resolution* with what goes along, now that *found* says which turns are answers."""
+    return _resolved(request, text, resolution.meant[0], found)
+
+
+def _resolved(request: ForgetRequest, text: str, first: Referent, found: Sequence[Referent]) -> Resolution:
+    goes = [first, *(r for r in found if r.key != first.key and _repeats(r, first, request))]
+    return Resolution(meant=tuple(goes), suggested=(), reason="", request_tells=_tells(text, first.text))
+
+
+def _likely(eligible: Sequence[Referent]) -> tuple[Referent, ...]:
+    return tuple(r for r in eligible if r.standing >= SUGGESTED_STANDING)[:SUGGESTIONS_MAX]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """How much of what a referent is about stands in a text, from 0 to 1, and the words that do not.
+
+    `lacks_value` is true if a number is asked for and there is none.
+    """
+
+    share: float
+    missing: str
+    lacks_value: bool = False
+
+
+def coverage(referent: str, text: str) -> Coverage:
+    """Return how much of what *referent* is about stands in *text*.
+
+    Whose it is says nothing of what it is, so that kin and possessors do not count. A word that asks for a number is
+    there if there is a number. Of Chinese the characters count, half if only the single character is there.
+    """
+    about = _POSSESSOR.sub(" ", _KIN_ZH.sub(" ", _KIN_EN.sub(" ", referent).replace("'s", " ")))
+    wanted, plain = bool(_ASKS_VALUE.search(about)), _VAGUE_ZH.sub(" ", _ASKS_VALUE.sub(" ", about))
+    known = frozenset(tokens(text))
+    total = held = 0.0
+    missing: list[str] = []
+    for word in words(plain):
+        weight, there, rest = _spaceless(word, known) if _CJK.match(word) else _spaced(word, known)
+        total, held = total + weight, held + there
+        missing += [rest] if rest else []
+    if wanted:
+        total, held = total + 1, held + bool(values(text))
+    lacks = wanted and not values(text)
+    return Coverage(share=held / total if total else 0.0, missing=" ".join(missing), lacks_value=lacks)
+
+
+def _spaced(word: str, known: frozenset[str]) -> tuple[float, float, str]:
+    if word in STOP_WORDS or word in _VAGUE:
+        return 0.0, 0.0, ""
+    root = stem(word)
+    family = len(root) >= PREFIX and any(root[:PREFIX] == t[:PREFIX] for t in known)
+    there = root in known or family
+    return 1.0, float(there), "" if there else word
+
+
+def _spaceless(word: str, known: frozenset[str]) -> tuple[float, float, str]:
+    pairs = [word[i : i + 2] in known for i in range(len(word) - 1)]
+    total = held = 0.0
+    rest = ""
+    for i, character in enumerate(word):
+        if character in CJK_STOP:
+            continue
+        paired = any(pairs[j] for j in (i - 1, i) if 0 <= j < len(pairs))
+        total += 1
+        held += 1.0 if paired else 0.5 * (character in known)
+        rest += "" if paired else character
+    return total, held, word if len(rest) == 1 else rest
+
+
+def _related(request: ForgetRequest, referent: Referent) -> Referent:
+    """Return a referent that shares no word, but a word's beginning ("garden", "gardener"), with a share for that."""
+    if referent.share > 0 or not _OWN.match(request.referent):
+        return referent
+    ours = [w for w in _content(request.referent) if w.isascii() and len(w) >= PREFIX]
+    theirs = {w[:PREFIX] for w in _content(referent.text) if w.isascii()}
+    near = sum(w[:PREFIX] in theirs for w in ours)
+    return replace(referent, share=PREFIX_SHARE * near / len(ours)) if near else referent
+
+
+def _unresolved(request: ForgetRequest, text: str, likely: tuple[Referent, ...], reason: str) -> Resolution:
+    tells = request.certain and not likely and bool(_VALUE.search(text))
+    return Resolution(meant=(), suggested=likely, reason=reason, request_tells=tells)
+
+
+def restates(text: str, other: str) -> bool:
+    """Return whether *text* says the same as *other*, word for word or nearly."""
+    ours, theirs = _content(text), _content(other)
+    if _folded(text) == _folded(other):
+        return True
+    if not ours or not theirs or values(text) != values(other):
+        return False
+    return len(ours & theirs) >= 0.8 * len(ours | theirs)
+
+
+def values(text: str) -> frozenset[str]:
+    """Return the numbers and codes in *text*: what a secret mostly consists of."""
+    return frozenset(v.lower() for v in _VALUE.findall(text))
+
+
+def _stands_out(first: Referent, second: Referent | None) -> bool:
+    rest = second.standing if second is not None else 0.0
+    clear = first.standing - rest >= LEAST_MARGIN and rest <= MOST_RATIO * first.standing
+    return first.share > 0 and first.standing >= LEAST_STANDING and clear
+
+
+def _may_be_meant(referent: Referent) -> bool:
+    """Whether it is a statement of a user, or a fact: not small talk of the assistant, no question, no request."""
+    if referent.role not in (None, "user") or referent.asks:
+        return False
+    return not _QUESTION.search(referent.text) or bool(values(referent.text))
+
+
+def _person_fits(request: ForgetRequest, referent: Referent) -> bool:
+    """Whether it is about the person asked about: "my weight" is not my sister's, nor the other way round."""
+    asked, said = _kin(request.referent), _kin(referent.text)
+    if asked:
+        return bool(asked & said)
+    names = set(_POSSESSOR.findall(request.referent))
+    if names:
+        return any(name in referent.text for name in names)
+    if _OWN.match(request.referent) and referent.role is not None:
+        return bool(_FIRST.search(referent.text)) and not said
+    return True
+
+
+def _kin(text: str) -> frozenset[str]:
+    return frozenset(w.lower() for p in (_KIN_EN, _KIN_ZH) for w in p.findall(text))
+
+
+def _repeats(referent: Referent, meant: Referent, request: ForgetRequest) -> bool:
+    """Whether it goes along: it says the same, or is an answer that repeats what is to be forgotten."""
+    if restates(referent.text, meant.text):
+        return True
+    common = values(referent.text) & values(meant.text)
+    if referent.role in (None, "user"):
+        return bool(common) and not referent.asks and _covered(meant.text, referent.text) >= 0.6
+    told = _content(meant.text) - _content(request.referent)
+    said = _content(referent.text)
+    if referent.follows == meant.key:
+        return bool(common) or (bool(told) and len(told & said) >= max(2, 0.5 * len(told)))
+    return bool(common) and bool(_content(request.referent) & said)
+
+
+def _tells(text: str, meant: str) -> bool:
+    """Whether the request itself holds what is to be forgotten."""
+    held = values(meant)
+    return bool(held & values(text)) or (not held and _covered(meant, text) >= 0.8)
+
+
+def _covered(text: str, by: str) -> float:
+    ours = _content(text)
+    return len(ours & _content(by)) / len(ours) if ours else 0.0
+
+
+def _content(text: str) -> frozenset[str]:
+    return frozenset(t for t in tokens(text) if t not in STOP_WORDS and not set(t) <= CJK_STOP)
+
+
+def _folded(text: str) -> str:
+    return _SPACE.sub(" ", text).strip(" .!?。！？").lower()
