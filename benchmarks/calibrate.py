@@ -8,7 +8,9 @@
 2. The weight of BM25 beside that of the cosine in deviations: the one with which the score of the first hit tells
    answerable questions best from questions of other records (AUROC, of each pack and of all together). BM25 counts
    as the share of what the query could reach, or with --words log as log(1 + BM25).
-3. Bias and slope, by a logistic regression of "holds evidence" on that sum, over the first ten hits of the questions
+   Both are the best of all candidates.
+3. Bias, slope and the weight of how far a hit stands behind the first, by a logistic regression of "holds evidence",
+   over the first ten hits of the questions
    of a record and of as many of other records. A hit weighs one over its rank, as it is read; a pack as any other.
 4. How reliable the scores are: the calibration error (ECE, ten bins) of all hits and of first ones, and how well the
    score of the first hit tells answerable questions from those of other records and from unanswerable ones (AUROC),
@@ -36,6 +38,8 @@ from keepstone.contract import CandidateQuery, Candidates
 from keepstone.embedders.hashing import HashingEmbedder
 from keepstone.evaluation.pack import Question, Record, conversations, embedded_texts, read
 from keepstone.evaluation.retriever import USER, KeepstoneRetriever
+from keepstone.logic.questions import Intent
+from keepstone.logic.questions import read as read_question
 from keepstone.logic.ranking import calibration_of, rank
 from keepstone.logic.text import language, normalise, term_counts
 from keepstone.protocols import Embedder
@@ -54,26 +58,31 @@ KINDS_AGAINST: tuple[Kind, ...] = ("foreign", "unanswerable")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """The first hits of one question: cosines in deviations, BM25, and whether each holds evidence."""
+    """The first hits of one question: the best cosine in deviations and the best BM25, the same for all of them, how
+    far each stands behind the first, and whether it holds evidence.
+    """
 
     pack: str
     kind: Kind
     z: Floats
     words: Floats
+    behind: Floats
     evidence: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """The three numbers of the regression."""
+    """The numbers of the regression."""
 
     bias: float
     cosine: float
     bm25: float
+    behind: float = 0.0
 
-    def scores(self, z: Floats, words: Floats) -> Floats:
+    def scores(self, z: Floats, words: Floats, behind: Floats) -> Floats:
         """Return the scores of hits."""
-        value: Floats = 1 / (1 + np.exp(-(self.bias + self.cosine * z + self.bm25 * words)))
+        level = self.bias + self.cosine * z + self.bm25 * words
+        value: Floats = 1 / (1 + np.exp(-(level - self.behind * behind)))
         return value
 
 
@@ -171,21 +180,27 @@ class View:
         before = self._order.get(question.asof or "") if kind == "own" else None
         wanted = set(question.evidence) if kind == "own" else set()
         found = self._candidates(said, 100 if before is None else len(self._order))
-        ranked = rank(found, self._calibration)[: HITS if before is None else None]
+        ranked = rank(found, self._calibration, question=read_question(said))[: HITS if before is None else None]
         ids = [r.candidate.memory_id for r in ranked]
         records = {m.id: m for m in asyncio.run(self._search.memory.store.get(ids, Scope(user_id=USER)))}
-        hits: list[tuple[float, float, float]] = []
-        for candidate in (r.candidate for r in ranked):
-            sources = records[candidate.memory_id].sources
+        hits: list[tuple[float, float]] = []
+        for entry in ranked:
+            sources = records[entry.candidate.memory_id].sources
             if before is not None and any(self._order[s] >= before for s in sources):
                 continue
-            most = found.corpora[candidate.partition].bm25_most
-            share = candidate.bm25 / most if most > 0 else 0.0
-            words = share if self._words == "share" else math.log1p(candidate.bm25)
-            hits.append((candidate.cosine or 0.0, words, float(not wanted.isdisjoint(sources))))
-        cosines, said_words, evidence = np.array(hits[:HITS], dtype=np.float64).reshape(-1, 3).T
-        z = np.zeros_like(cosines) if self._against is None else self._against.standing(said, cosines)
-        return Asked(pack=self._pack, kind=kind, z=z, words=said_words, evidence=evidence)
+            hits.append((ranked[0].fused - entry.fused, float(not wanted.isdisjoint(sources))))
+        behind, evidence = np.array(hits[:HITS], dtype=np.float64).reshape(-1, 2).T
+        z = np.zeros_like(behind)
+        if self._against is not None:
+            top = max((c.cosine or 0.0 for c in found.items), default=0.0)
+            z += self._against.standing(said, np.array(top))
+        words = np.full_like(behind, self._top_words(found))
+        return Asked(pack=self._pack, kind=kind, z=z, words=words, behind=np.maximum(behind, 0.0), evidence=evidence)
+
+    def _top_words(self, found: Candidates) -> float:
+        shares = [c.bm25 / m for c in found.items if (m := found.corpora[c.partition].bm25_most) > 0]
+        top = max((c.bm25 for c in found.items), default=0.0)
+        return max(shares, default=0.0) if self._words == "share" else math.log1p(top)
 
     def _candidates(self, question: str, limit: int) -> Candidates:
         model = self._model
@@ -196,6 +211,7 @@ class View:
             at=self._search.now,
             limit=limit,
             embedder=None if model is None else model.key,
+            alike=None if read_question(question).intent is Intent.ANY else self._calibration.same_matter,
         )
         return asyncio.run(self._search.memory.store.candidates(query))
 
@@ -218,26 +234,27 @@ def _telling(asked: Sequence[Asked], weights: Weights) -> float:
 
 def _scaled(asked: Sequence[Asked], direction: Weights) -> Weights:
     """Return *direction* with the bias and the slope of a logistic regression, by Newton's method."""
-    z, words, labels, weight = _stacked(asked)
-    features = np.stack([np.ones_like(z), direction.cosine * z + direction.bm25 * words], axis=1)
-    beta = np.zeros(2)
+    z, words, behind, labels, weight = _stacked(asked)
+    features = np.stack([np.ones_like(z), direction.cosine * z + direction.bm25 * words, -behind], axis=1)
+    beta = np.zeros(3)
     for _ in range(50):
         p = 1 / (1 + np.exp(-features @ beta))
         hessian = (features * (weight * p * (1 - p))[:, None]).T @ features
-        step = np.linalg.solve(hessian + 1e-9 * np.eye(2), features.T @ (weight * (labels - p)))
+        step = np.linalg.solve(hessian + 1e-9 * np.eye(3), features.T @ (weight * (labels - p)))
         beta += step
         if np.abs(step).max() < 1e-9:
             break
-    bias, slope = (float(v) for v in beta)
-    return Weights(bias=bias, cosine=slope * direction.cosine, bm25=slope * direction.bm25)
+    bias, slope, far = (float(v) for v in beta)
+    return Weights(bias=bias, cosine=slope * direction.cosine, bm25=slope * direction.bm25, behind=far)
 
 
-def _stacked(asked: Sequence[Asked], first: int = HITS) -> tuple[Floats, Floats, Floats, Floats]:
-    """Return z, BM25, labels and weights of the *first* hits; every pack weighs the same, a hit by its rank."""
+def _stacked(asked: Sequence[Asked], first: int = HITS) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    """Return z, BM25, how far behind, labels and weights of the *first* hits; packs weigh the same, hits by rank."""
     ranked = {p: sum(_by_rank(a, first).sum() for a in asked if a.pack == p) for p in {a.pack for a in asked}}
     weight = np.concatenate([_by_rank(a, first) / (len(ranked) * ranked[a.pack]) for a in asked])
-    z, words, evidence = (np.concatenate([getattr(a, n)[:first] for a in asked]) for n in ("z", "words", "evidence"))
-    return z, words, evidence, weight
+    names = ("z", "words", "behind", "evidence")
+    z, words, behind, evidence = (np.concatenate([getattr(a, n)[:first] for a in asked]) for n in names)
+    return z, words, behind, evidence, weight
 
 
 def _by_rank(asked: Asked, first: int) -> Floats:
@@ -247,8 +264,8 @@ def _by_rank(asked: Asked, first: int) -> Floats:
 
 def reliability(asked: Sequence[Asked], weights: Weights, first: int = HITS) -> tuple[float, list[str]]:
     """Return the calibration error over the *first* hits and a line for each bin."""
-    z, words, labels, weight = _stacked(asked, first)
-    scores = weights.scores(z, words)
+    z, words, behind, labels, weight = _stacked(asked, first)
+    scores = weights.scores(z, words, behind)
     bins = np.minimum((scores * BINS).astype(int), BINS - 1)
     error, lines = 0.0, []
     for number in np.unique(bins):
@@ -263,7 +280,7 @@ def auroc(asked: Sequence[Asked], weights: Weights, against: Kind) -> float | No
     """Return how well the score of the first hit tells own questions from those *against* it."""
     tops: dict[Kind, list[float]] = {"own": [], "foreign": [], "unanswerable": []}
     for one in asked:
-        scores = weights.scores(one.z[:1], one.words[:1])
+        scores = weights.scores(one.z[:1], one.words[:1], one.behind[:1])
         tops[one.kind].append(float(scores[0]) if len(scores) else 0.0)
     own, others = np.array(tops["own"]), np.array(tops[against])
     if not len(own) or not len(others):
@@ -315,7 +332,7 @@ def main() -> None:
     checked = [a for path in given.check for a in collect(path, model, against, given.words)]
     weights = report(fitted, checked, dense=model is not None)
     print(f"\n{given.embedder}: bias={weights.bias:.2f}, cosine_weight={weights.cosine:.2f}, ", end="")
-    print(f"bm25_weight={weights.bm25:.2f}")
+    print(f"bm25_weight={weights.bm25:.2f}, behind_weight={weights.behind:.2f}")
     for script, (mean, deviation) in ({} if against is None else against.constants()).items():
         print(f"  {script}: mean={mean}, deviation={deviation}")
 

@@ -363,11 +363,11 @@ class Candidate:
     `unit` counts the units of the revision from 0; `length` is in tokens.
 
     `recency` is the sequence of the change that last added, revised or refreshed the memory: higher was said later.
-    `speaker` is the name of who said it, else the role. `session` is the sequence of the first memory of its
-    stretch of conversation, -1 for what was not said; what follows is 0 without one. `window` is the BM25 of the
-    passage and the WINDOW passages on both sides of it, `session_bm25` that of the whole stretch. `around` are the
-    best centred cosines of the turn before the last, the last and the next one, as differences from the mean of
-    turns (`Conversation`); constants are in `logic.conversation`.
+    `speaker` is the name of who said it, else the role, and `at` when it was said. `session` is the sequence of the
+    first memory of its stretch of conversation, -1 for what was not said; what follows is 0 without one. `window` is
+    the BM25 of the passage and the WINDOW passages on both sides of it, `session_bm25` that of the whole stretch.
+    `around` are the best centred cosines of the turn before the last, the last and the next one, as differences from
+    the mean of turns (`Conversation`); constants are in `logic.conversation`.
     """
 
     memory_id: str
@@ -385,6 +385,7 @@ class Candidate:
     role: str | None = None
     speaker: str = ""
     at: datetime | None = None
+    valid_from: datetime | None = None
     session: int = -1
     window: float = 0.0
     session_bm25: float = 0.0

@@ -28,6 +28,7 @@ from keepstone.logic.echo import echo_of
 from keepstone.logic.ids import bucket
 from keepstone.logic.passages import passages
 from keepstone.logic.text import language, spoken, term_counts
+from keepstone.logic.times import find
 from keepstone.logic.traits import traits
 from keepstone.logic.vectors import checked
 from keepstone.protocols import Embedder, Store
@@ -156,6 +157,7 @@ def _appends(
             name=message.name,
             sources=(SourceSpan(message_id=message_id),),
             occurred_at=message.timestamp,
+            valid_from=_began(message, now),
             expires_at=request.expires_at,
             statement_key=statement,
         )
@@ -176,6 +178,12 @@ def _appends(
             )
         )
     return appends
+
+
+def _began(message: Message, now: datetime) -> datetime | None:
+    """Return when what a message tells of began: the one time that it names, told from when it was said."""
+    named = find(message.content, message.timestamp or now)
+    return named[0].start if len(named) == 1 else None
 
 
 async def _echoes(
@@ -280,6 +288,7 @@ def _record(outcome: Outcome, operation: Operation, at: datetime) -> MemoryRecor
         name=memory.name,
         sources=(_public_id(outcome),),
         occurred_at=memory.occurred_at,
+        valid_from=memory.valid_from,
         created_at=at.astimezone(UTC),
         updated_at=at.astimezone(UTC),
         expires_at=memory.expires_at,

@@ -51,7 +51,7 @@ async def search(store: Store, embedder: Embedder | None, request: SearchRequest
         vector = checked(await embedder.embed([request.query], "query"), 1, embedder.key)[0]
     clock.mark("embed")
     calibration = calibration_of(None if embedder is None else embedder.key.name, language(request.query))
-    question = read(request.query)
+    question = read(request.query, now)
     query = CandidateQuery(
         scope=request.scope,
         terms=term_counts(request.query)[0],

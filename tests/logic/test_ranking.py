@@ -12,11 +12,11 @@ from keepstone.logic.ranking import (
     UNKNOWN_EMBEDDER,
     WEIGHTS,
     WORDS_ONLY,
+    Calibration,
     bm25_most,
     calibration_of,
     idf,
     rank,
-    score,
 )
 from keepstone.types import Kind, Span, Status
 
@@ -70,6 +70,11 @@ def found(*candidates: Candidate, corpus: Corpus = CORPUS) -> Candidates:
     return Candidates(items=candidates, corpora={"user:alice": corpus})
 
 
+def alone(candidate: Candidate, corpus: Corpus, calibration: Calibration) -> float:
+    """Return the score of a candidate that is all that was found."""
+    return rank(found(candidate, corpus=corpus), calibration)[0].score
+
+
 @given(st.lists(CANDIDATES, max_size=12), CORPORA)
 def test_one_entry_a_memory_best_first(candidates: list[Candidate], corpus: Corpus) -> None:
     ranked = rank(found(*candidates, corpus=corpus), UNKNOWN_EMBEDDER)
@@ -77,6 +82,7 @@ def test_one_entry_a_memory_best_first(candidates: list[Candidate], corpus: Corp
     assert len({r.candidate.memory_id for r in ranked}) == len(ranked)
     assert all(a.fused >= b.fused - 1e-8 for a, b in itertools.pairwise(ranked))
     assert all(0 <= r.score <= 1 for r in ranked)
+    assert all(a.score >= b.score for a, b in itertools.pairwise(ranked))
 
 
 @given(st.lists(CANDIDATES, max_size=8, unique_by=lambda c: c.memory_id), CORPORA, st.randoms())
@@ -97,7 +103,7 @@ def test_a_stronger_signal_never_lowers_score_or_rank(
         cosine=None if candidate.cosine is None else candidate.cosine + closer,
         bm25=candidate.bm25 + more,
     )
-    assert score(better, corpus, UNKNOWN_EMBEDDER) >= score(candidate, corpus, UNKNOWN_EMBEDDER)
+    assert alone(better, corpus, UNKNOWN_EMBEDDER) >= alone(candidate, corpus, UNKNOWN_EMBEDDER)
     (low,), (high,) = (rank(found(c, corpus=corpus), UNKNOWN_EMBEDDER) for c in (candidate, better))
     assert high.fused >= low.fused - 1e-9
 
@@ -116,19 +122,19 @@ def test_equals_are_ordered_by_what_was_said_last() -> None:
     assert [r.candidate.memory_id for r in rank(found(older, newer), UNKNOWN_EMBEDDER)] == ["b", "a"]
 
 
-def test_what_was_superseded_ranks_lower_but_keeps_its_score() -> None:
+def test_what_was_superseded_ranks_and_scores_lower() -> None:
     old = replace(PLAIN, memory_id="old", status=Status.SUPERSEDED)
     first, second = rank(found(old, PLAIN), UNKNOWN_EMBEDDER)
     assert [first.candidate.memory_id, second.candidate.memory_id] == ["m", "old"]
     assert first.fused - second.fused == pytest.approx(WEIGHTS.superseded)
-    assert first.score == second.score
+    assert first.score > second.score
 
 
 def test_a_memory_stands_by_its_best_unit() -> None:
     weak, strong = replace(PLAIN, unit=0, cosine=0.1), replace(PLAIN, unit=1, cosine=0.8)
     (ranked,) = rank(found(weak, strong), UNKNOWN_EMBEDDER)
     assert ranked.candidate == strong
-    assert ranked.score == score(strong, CORPUS, UNKNOWN_EMBEDDER)
+    assert ranked.score == alone(strong, CORPUS, UNKNOWN_EMBEDDER)
 
 
 def test_of_equal_units_the_first_is_shown() -> None:
@@ -183,4 +189,4 @@ def test_calibrations() -> None:
 
 def test_words_alone_ignore_the_cosine() -> None:
     far = replace(PLAIN, cosine=-1.0)
-    assert score(far, CORPUS, WORDS_ONLY) == score(PLAIN, CORPUS, WORDS_ONLY)
+    assert alone(far, CORPUS, WORDS_ONLY) == alone(PLAIN, CORPUS, WORDS_ONLY)

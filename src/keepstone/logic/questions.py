@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 
 from keepstone.logic.people import mentions_someone_else
 from keepstone.logic.text import SPACELESS, language
+from keepstone.logic.times import find, whole
 
 _I = re.compile(r"\b(?:i|me|my|mine|myself|we|our|us|ours)\b|我|咱", re.IGNORECASE)
 _YOU = re.compile(r"\b(?:you|your|yours)\b|你|您", re.IGNORECASE)
@@ -49,7 +51,7 @@ class Question:
     """What a question asks for.
 
     `of_asker`: it speaks of the one who asks; `of_listener`: of the one who is asked; `of_someone`: of a person
-    around the asker. `when`, `how_many`: the answer is a time, a number.
+    around the asker. `when`, `how_many`: the answer is a time, a number. `period`: the half-open time it names.
     """
 
     text: str = ""
@@ -59,13 +61,14 @@ class Question:
     of_someone: bool = False
     when: bool = False
     how_many: bool = False
+    period: tuple[datetime, datetime] | None = None
 
 
 NOTHING_ASKED = Question()
 
 
-def read(text: str) -> Question:
-    """Return what *text*, a question in normal form, asks for."""
+def read(text: str, at: datetime | None = None) -> Question:
+    """Return what *text*, a question in normal form, asks for; times in it are told from *at*, when it is asked."""
     return Question(
         text=text,
         intent=_intent(text),
@@ -74,6 +77,7 @@ def read(text: str) -> Question:
         of_someone=mentions_someone_else(text),
         when=bool(_WHEN.search(text)),
         how_many=bool(_HOW_MANY.search(text)),
+        period=None if at is None else whole(find(text, at)),
     )
 
 

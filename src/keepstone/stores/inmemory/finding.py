@@ -104,6 +104,7 @@ def _partition(
                     role=memory.record.role,
                     speaker=memory.record.name or memory.record.role or "",
                     at=memory.record.occurred_at or memory.record.created_at,
+                    valid_from=memory.record.valid_from,
                 )
             )
             terms[memory.record.id, unit.number] = unit.terms

@@ -18,12 +18,18 @@ from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite.columns import Array, Column, Names, Postings
 
 _MEMORIES = """
-SELECT key, id, scope, kind, status, unit_revision, expires_at, recency, role, name, coalesce(occurred_at, created_at)
+SELECT key, id, scope, kind, status, unit_revision, expires_at, recency, role, name, coalesce(occurred_at, created_at),
+  valid_from
 FROM memories
 """
 _UNITS = """
 SELECT u.key, u.memory, u.revision, u.number, u.first, u.last, u.length, u.traits, u.terms, v.vector
 FROM units u LEFT JOIN vectors v ON v.key = u.key
+"""
+# What superseded another may have got a time from it.
+_CHANGED = """
+SELECT memory FROM changes WHERE key > :low AND key <= :high
+UNION SELECT related FROM changes WHERE key > :low AND key <= :high AND related IS NOT NULL
 """
 NEVER = np.iinfo(np.int64).max
 _FILTERS_KEPT = 4
@@ -46,7 +52,8 @@ class PartitionIndex:
         self.key, self.id = Column(np.int64), Column("V16")
         self.scope, self.kind, self.status = Column(np.int64), Column(np.uint8), Column(np.uint8)
         self.unit_revision, self.expires, self.recency = Column(np.int64), Column(np.int64), Column(np.int64)
-        self.role, self.speaker, self.at = Column(np.int32), Column(np.int32), Column(np.int64)
+        self.role, self.speaker = Column(np.int32), Column(np.int32)
+        self.at, self.valid_from = Column(np.int64), Column(np.int64)
         # Roles and names by number: a partition has few of either.
         self.roles, self.speakers = Names(), Names()
         self.memory, self.number, self.traits = Column(np.int32), Column(np.int32), Column(np.uint8)
@@ -95,8 +102,7 @@ class PartitionIndex:
         low, high = enc.key(self.partition, self.version), enc.bounds(self.partition)[1]
         if version - self.version > max(1000, len(self.slot_of) // 4):
             return False
-        sql = "SELECT DISTINCT memory FROM changes WHERE key > ? AND key <= ?"
-        for (key,) in list(db.execute(sql, (low, high))):
+        for (key,) in list(db.execute(_CHANGED, {"low": low, "high": high})):
             self._refresh(db, key)
         self.version = version
         live = self.live.rows
@@ -118,6 +124,7 @@ class PartitionIndex:
         self.kind.rows[slot], self.status.rows[slot] = row[3], row[4]
         self.expires.rows[slot] = NEVER if row[6] is None else row[6]
         self.recency.rows[slot] = row[7]
+        self.valid_from.rows[slot] = NEVER if row[11] is None else row[11]
         if self.unit_revision.rows[slot] != row[5]:
             self.unit_revision.rows[slot] = row[5]
             self.live.rows[self.memory.rows == slot] = False
@@ -140,6 +147,7 @@ class PartitionIndex:
         self.role.extend([self.roles.number(r[8]) for r in rows])
         self.speaker.extend([self.speakers.number(r[9] or r[8]) for r in rows])
         self.at.extend([r[10] for r in rows])
+        self.valid_from.extend([NEVER if r[11] is None else r[11] for r in rows])
 
     def _add_units(self, rows: Sequence[tuple[Any, ...]]) -> None:
         slots, revisions = self.slot_of, self.unit_revision.rows

@@ -15,7 +15,7 @@ from keepstone.logic.ranking import BM25_B, BM25_K1, bm25_most, idf
 from keepstone.logic.succession import leading
 from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite.columns import Array
-from keepstone.stores.sqlite.index import IndexCache, PartitionIndex, live_text
+from keepstone.stores.sqlite.index import NEVER, IndexCache, PartitionIndex, live_text
 from keepstone.stores.sqlite.reading import holds_visible, partitions, satisfy, scope_keys
 from keepstone.stores.sqlite.surroundings import Surroundings
 from keepstone.stores.sqlite.vectors import active
@@ -180,7 +180,7 @@ class _Search:
         said = self._said(chosen, memories)
         for i, (row, more) in enumerate(zip(columns, said, strict=True)):
             sequence, unit, recency, first, last, length, known, cosine, bm25, status, kind = row
-            traits, role, speaker, at, session, window, session_bm25, around = more
+            traits, role, speaker, at, valid, session, window, session_bm25, around = more
             yield Candidate(
                 memory_id=enc.text_id(ids[16 * i : 16 * i + 16]),
                 partition=partition,
@@ -197,6 +197,7 @@ class _Search:
                 role=index.roles.texts[role],
                 speaker=index.speakers.texts[speaker] or "",
                 at=enc.moment(at),
+                valid_from=None if valid == NEVER else enc.moment(valid),
                 session=session,
                 window=window,
                 session_bm25=session_bm25,
@@ -211,6 +212,7 @@ class _Search:
             index.role.rows[memories].tolist(),
             index.speaker.rows[memories].tolist(),
             index.at.rows[memories].tolist(),
+            index.valid_from.rows[memories].tolist(),
             around.session[chosen].tolist(),
             around.window[chosen].tolist(),
             around.session_bm25[chosen].tolist(),
