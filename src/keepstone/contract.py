@@ -363,7 +363,8 @@ class Candidate:
     `unit` counts the units of the revision from 0; `length` is in tokens.
 
     `recency` is the sequence of the change that last added, revised or refreshed the memory: higher was said later.
-    `speaker` is the name of who said it, else the role, and `at` when it was said. `session` is the sequence of the
+    `speaker` is the name of who said it, else the role; `at`, when it was said, and `valid_from` are in microseconds
+    since 1970. `session` is the sequence of the
     first memory of its stretch of conversation, -1 for what was not said; what follows is 0 without one. `window` is
     the BM25 of the passage and the WINDOW passages on both sides of it, `session_bm25` that of the whole stretch.
     `around` are the best centred cosines of the turn before the last, the last and the next one, as differences from
@@ -384,8 +385,8 @@ class Candidate:
     traits: int = 0
     role: str | None = None
     speaker: str = ""
-    at: datetime | None = None
-    valid_from: datetime | None = None
+    at: int = 0
+    valid_from: int | None = None
     session: int = -1
     window: float = 0.0
     session_bm25: float = 0.0
@@ -423,8 +424,8 @@ class Corpus:
     `units`, means and deviations (of the population) are over the units of visible memories that the scope sees,
     before expiry, kinds and filter narrow them, so that a candidate can be told from the crowd; BM25's own counts
     (documents, lengths, document frequencies) are over all visible units of the partition. `bm25_most` is what no
-    text can pass for the query, `bm25_top` the best of the units that the scope sees, `newest` the highest recency
-    among them. Means of cosines are over the units that have a vector, 0 if none has.
+    text can pass for the query, `bm25_top` and `cosine_top` the best of the units that the scope sees, `newest` the
+    highest recency among them. Means of cosines are over the units that have a vector, 0 if none has.
     """
 
     units: int
@@ -434,6 +435,7 @@ class Corpus:
     bm25_deviation: float
     bm25_most: float
     bm25_top: float = 0.0
+    cosine_top: float | None = None
     newest: int = 0
     conversation: Conversation | None = None
 

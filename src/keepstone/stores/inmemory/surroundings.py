@@ -6,7 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import timedelta
 from itertools import groupby
 from statistics import fmean, pstdev
 
@@ -16,16 +16,16 @@ from keepstone.logic.ranking import BM25_B, BM25_K1, idf
 from keepstone.types import Kind
 
 Terms = Mapping[int, int]
+_SILENCE = SILENCE // timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One unit of an episode: its candidate, its terms, and where and when it was said."""
+    """One unit of an episode: its candidate, its terms, and the scope in which it was said."""
 
     candidate: Candidate
     terms: Terms
     scope: tuple[str | None, ...]
-    at: datetime
 
 
 def surround(said: Sequence[Said], query: Terms) -> tuple[list[Candidate], Conversation]:
@@ -96,7 +96,7 @@ def _sessions(turns: Sequence[Sequence[Said]]) -> list[int]:
             numbers.append(0)
             continue
         before = turns[i - 1][0]
-        is_new = before.scope != turn[0].scope or abs(turn[0].at - before.at) > SILENCE
+        is_new = before.scope != turn[0].scope or abs(turn[0].candidate.at - before.candidate.at) > _SILENCE
         numbers.append(numbers[-1] + is_new)
     return numbers
 

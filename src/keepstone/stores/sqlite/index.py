@@ -26,10 +26,10 @@ _UNITS = """
 SELECT u.key, u.memory, u.revision, u.number, u.first, u.last, u.length, u.traits, u.terms, v.vector
 FROM units u LEFT JOIN vectors v ON v.key = u.key
 """
-# What superseded another may have got a time from it.
+# What superseded another may have got a time from it; it may also be of another partition, which is not looked at here.
 _CHANGED = """
 SELECT memory FROM changes WHERE key > :low AND key <= :high
-UNION SELECT related FROM changes WHERE key > :low AND key <= :high AND related IS NOT NULL
+UNION SELECT related FROM changes WHERE key > :low AND key <= :high AND related BETWEEN :first AND :high
 """
 NEVER = np.iinfo(np.int64).max
 _FILTERS_KEPT = 4
@@ -99,10 +99,11 @@ class PartitionIndex:
             return False
         if version == self.version:
             return True
-        low, high = enc.key(self.partition, self.version), enc.bounds(self.partition)[1]
+        first, high = enc.bounds(self.partition)
+        low = enc.key(self.partition, self.version)
         if version - self.version > max(1000, len(self.slot_of) // 4):
             return False
-        for (key,) in list(db.execute(_CHANGED, {"low": low, "high": high})):
+        for (key,) in list(db.execute(_CHANGED, {"low": low, "first": first, "high": high})):
             self._refresh(db, key)
         self.version = version
         live = self.live.rows

@@ -127,3 +127,12 @@ class Places:
             )
             found = (self._db.last_insert_rowid(), 0, 0, 0, 0, 0)
         return self._counters.setdefault(found[0], _Counters(found))
+
+
+def begin(db: apsw.Connection, memory: int, at: int | None, superseded: int) -> None:
+    """Set when *memory*, which has no such time, began to hold: when *superseded* ceased to."""
+    db.execute("UPDATE memories SET valid_from = ? WHERE key = ?", (at, memory))
+    place = memory >> enc.SEQUENCE_BITS
+    if place != superseded >> enc.SEQUENCE_BITS:
+        # Its partition has no change that would bring an index there up to date.
+        db.execute("UPDATE partitions SET epoch = epoch + 1 WHERE id = ?", (place,))

@@ -112,9 +112,11 @@ class _Search:
         if self.is_empty:
             return
         self._cosine = self._cosines()
+        self._postings = {term: index.postings.of(term) for term in query.terms}
         self._bm25, self._most = self._words()
         embedded = index.embedded.rows & (query.vector is not None)
-        self._surroundings = Surroundings(index, self._seen, query.terms, self._cosine, embedded, self._bm25)
+        self._surroundings = Surroundings(index, self._seen, query.terms, self._postings)
+        self._surroundings.look(self._cosine, embedded, self._bm25)
         self._found: dict[int, Candidate] = {}
 
     def corpus(self) -> Corpus:
@@ -131,6 +133,7 @@ class _Search:
             bm25_deviation=float(bm25.std()),
             bm25_most=self._most,
             bm25_top=float(bm25.max()),
+            cosine_top=float(cosines.max()) if len(cosines) else None,
             newest=int(self._index.recency.rows[self._index.memory.rows[seen]].max()),
             conversation=self._surroundings.conversation(),
         )
@@ -196,8 +199,8 @@ class _Search:
                 traits=traits,
                 role=index.roles.texts[role],
                 speaker=index.speakers.texts[speaker] or "",
-                at=enc.moment(at),
-                valid_from=None if valid == NEVER else enc.moment(valid),
+                at=at,
+                valid_from=None if valid == NEVER else valid,
                 session=session,
                 window=window,
                 session_bm25=session_bm25,
@@ -257,7 +260,7 @@ class _Search:
         average = max(float(length[visible].mean()), 1e-9)
         idfs: dict[int, float] = {}
         for term, asked in self._query.terms.items():
-            slots, counts = index.postings.of(term)
+            slots, counts = self._postings[term]
             keep = visible[slots]
             slots, tf = slots[keep], counts[keep].astype(np.float64)
             idfs[term] = idf(units, len(slots))

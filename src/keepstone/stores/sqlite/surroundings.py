@@ -23,15 +23,14 @@ _SILENCE = int(SILENCE.total_seconds() * 1_000_000)
 _SAID = enc.KIND_NUMBERS[Kind.EPISODE]
 
 Counted = Callable[[Array, Array], Array]
+Postings = Mapping[int, tuple[Array, Array]]
 
 
 class Surroundings:
     """The conversations of one partition, as one query sees them; `window` and the like are by slot."""
 
-    def __init__(
-        self, index: PartitionIndex, seen: Array, terms: Mapping[int, int], cosine: Array, embedded: Array, bm25: Array
-    ) -> None:
-        self._index = index
+    def __init__(self, index: PartitionIndex, seen: Array, terms: Mapping[int, int], postings: Postings) -> None:
+        self._index, self._postings = index, postings
         order = index.in_order()
         memories = index.memory.rows[order]
         kept = seen[order] & (index.kind.rows[memories] == _SAID)
@@ -47,6 +46,9 @@ class Surroundings:
         self.session_bm25, self.session_stats = self._by_slot(self._sessions(terms, lengths), len(seen))
         self.session = np.full(len(seen), -1, dtype=np.int64)
         self.session[self._slots] = self._names(memories)
+
+    def look(self, cosine: Array, embedded: Array, bm25: Array) -> None:
+        """Take in what the query is to each slot: its cosine, whether it has one, and its BM25."""
         self._speakers, centred, self._deviation = self._centred(cosine, embedded)
         self._best = self._turn_best(centred)
         self._words = self._turn_best(bm25[self._slots])
@@ -135,7 +137,7 @@ class Surroundings:
             return scores
         norm = BM25_K1 * (1 - BM25_B + BM25_B * lengths / max(float(lengths.mean()), 1e-9))
         for term, asked in terms.items():
-            slots, counts = self._index.postings.of(term)
+            slots, counts = self._postings[term]
             places = self._place[slots]
             here = places >= 0
             if here.any():

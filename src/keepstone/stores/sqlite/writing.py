@@ -35,7 +35,7 @@ from keepstone.errors import ConflictError, EmbedderMismatchError, InvalidReques
 from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite import idempotency
 from keepstone.stores.sqlite.known import find_known
-from keepstone.stores.sqlite.places import Place, Places
+from keepstone.stores.sqlite.places import Place, Places, begin
 from keepstone.stores.sqlite.reading import revision_text
 from keepstone.stores.sqlite.vectors import activate, active
 from keepstone.types import Action, Status
@@ -366,7 +366,7 @@ class Writer:
             newer = self._visible(op.by, None)[0]
             by = newer[0]
             if newer[8] is None:
-                self.db.execute("UPDATE memories SET valid_from = ? WHERE key = ?", (at, by))
+                begin(self.db, by, at, row[0])
         change = self.write_change(
             place, Action.SUPERSEDE, row[0], row[4], row[4], related=by, inverse_of=op.inverse_of
         )
