@@ -67,7 +67,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "providers": (*PORTS, "config"),
     "changing": (*CORE, *SETTINGS),
     "memory": (*CORE, *SETTINGS, "changing"),
-    "blocking": (*CORE, *SETTINGS, "changing", "memory"),
+    "portal": BASE,
+    "blocking_changing": (*CORE, *SETTINGS, "changing", "memory", "portal"),
+    "blocking": (*CORE, *SETTINGS, "changing", "memory", "portal", "blocking_changing"),
     PACKAGE: (*PORTS, *SETTINGS, "memory", "blocking"),
     # The laws compare rankings, which are logic; the fakes are the reference store and the hashing embedder.
     "testing": (*PORTS, "logic", "ids", "stores.inmemory", "embedders.hashing"),
