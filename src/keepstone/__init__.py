@@ -36,6 +36,7 @@ from keepstone.errors import (
 )
 from keepstone.limits import Limits
 from keepstone.memory import AsyncMemory
+from keepstone.traces import Counts, Expected, Gap, Stage, Trace
 from keepstone.types import (
     Action,
     AddResult,
@@ -74,12 +75,15 @@ __all__ = [
     "ConfigError",
     "ConflictError",
     "Context",
+    "Counts",
     "Duplicate",
     "EmbedderMismatchError",
     "ErasureReceipt",
+    "Expected",
     "Explanation",
     "FilterError",
     "Forgotten",
+    "Gap",
     "Hit",
     "InvalidRequestError",
     "KeepstoneError",
@@ -100,6 +104,7 @@ __all__ = [
     "ScopeError",
     "Signal",
     "Span",
+    "Stage",
     "Stats",
     "Status",
     "StoreBusyError",
@@ -111,5 +116,6 @@ __all__ = [
     "StoreVersionError",
     "Suggestion",
     "TimedOutError",
+    "Trace",
     "__version__",
 ]

@@ -11,6 +11,7 @@ from keepstone.blocking_changing import BlockingChanging
 from keepstone.memory import Messages, Progress, Where
 from keepstone.portal import portal
 from keepstone.protocols import Embedder
+from keepstone.traces import Trace
 from keepstone.types import (
     AddResult,
     Context,
@@ -174,6 +175,54 @@ class Memory(BlockingChanging):
                 filters=filters,
                 kinds=kinds,
                 include_superseded=include_superseded,
+                all_scopes=all_scopes,
+            )
+        )
+
+    def trace(
+        self,
+        question: str,
+        *,
+        expect: str | Sequence[str] | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        app_id: str | None = None,
+        run_id: str | None = None,
+        limit: int = 10,
+        min_score: float = 0.0,
+        filters: Where = None,
+        kinds: Sequence[Kind | str] | None = None,
+        include_expired: bool = False,
+        include_superseded: bool = True,
+        max_tokens: int = 1000,
+        all_scopes: bool = False,
+    ) -> Trace:
+        """Return how `search` and `context` answer *question*, and where each memory of *expect* was lost on the way.
+
+        *expect* is the id of a memory or of a message, or a list of them. An id that the scope does not see is "never
+        stored", whoever else has it. The other arguments are those of `search`, and *max_tokens* that of `context`. A
+        trace costs more than a search: up to a reading of the whole scope. It counts as no recall.
+
+        Raises:
+            InvalidRequestError: bad input, or no scope and not *all_scopes* (ScopeError).
+            LimitError: as `search`.
+            ProviderError: the embedder failed.
+        """
+        return portal.call(
+            self._memory.trace(
+                question,
+                expect=expect,
+                user_id=user_id,
+                agent_id=agent_id,
+                app_id=app_id,
+                run_id=run_id,
+                limit=limit,
+                min_score=min_score,
+                filters=filters,
+                kinds=kinds,
+                include_expired=include_expired,
+                include_superseded=include_superseded,
+                max_tokens=max_tokens,
                 all_scopes=all_scopes,
             )
         )
