@@ -36,7 +36,7 @@ from keepstone.errors import (
 )
 from keepstone.limits import Limits
 from keepstone.memory import AsyncMemory
-from keepstone.traces import Counts, Expected, Gap, Stage, Trace
+from keepstone.traces import Expected, SignalGap, Stage, StageCounts, Trace
 from keepstone.types import (
     Action,
     AddResult,
@@ -75,7 +75,6 @@ __all__ = [
     "ConfigError",
     "ConflictError",
     "Context",
-    "Counts",
     "Duplicate",
     "EmbedderMismatchError",
     "ErasureReceipt",
@@ -83,7 +82,6 @@ __all__ = [
     "Explanation",
     "FilterError",
     "Forgotten",
-    "Gap",
     "Hit",
     "InvalidRequestError",
     "KeepstoneError",
@@ -103,8 +101,10 @@ __all__ = [
     "Scope",
     "ScopeError",
     "Signal",
+    "SignalGap",
     "Span",
     "Stage",
+    "StageCounts",
     "Stats",
     "Status",
     "StoreBusyError",

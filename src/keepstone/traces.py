@@ -32,7 +32,7 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gap:
+class SignalGap:
     """One signal of an expected memory against that of the last one that made it.
 
     Below the cut, both are what the signal added to the fused value, `last` that of the last hit shown; of what is
@@ -66,7 +66,7 @@ class Expected:
     score: float | None = None
     fused: float | None = None
     signals: tuple[Signal, ...] = ()
-    gaps: tuple[Gap, ...] = ()
+    gaps: tuple[SignalGap, ...] = ()
     change: Change | None = None
     condition: Mapping[str, Any] | None = None
     other_id: str | None = None
@@ -79,11 +79,13 @@ class Expected:
 
     def __str__(self) -> str:
         about = f" [{_clipped(self.text)}]" if self.text else ""
-        return f"{self.id}: {self.stage.value}. {self.reason}{about}"
+        shown = "; ".join(map(_gap, self.gaps[:GAPS_SHOWN]))
+        gaps = f" Against the last that made it: {shown}." if shown else ""
+        return f"{self.id}: {self.stage.value}. {self.reason}{gaps}{about}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
+class StageCounts:
     """How much was left after each stage: units (memories, or passages of long ones), then memories.
 
     `units` are all that the scope sees, `candidates` those that the index proposed. `ranked` are the candidates'
@@ -114,7 +116,7 @@ class Trace:
     unknown: tuple[str, ...]
     limit: int
     min_score: float
-    counts: Counts
+    counts: StageCounts
     hits: tuple[Hit, ...]
     context: Context
     expected: tuple[Expected, ...]
@@ -152,11 +154,7 @@ class Trace:
     def _fates(self) -> Iterator[str]:
         if self.expected:
             yield "Expected"
-        for entry in self.expected:
-            yield f"  {entry}"
-            if entry.gaps:
-                shown = entry.gaps[:GAPS_SHOWN]
-                yield "    its signals against the last that made it: " + "; ".join(_gap(g) for g in shown)
+        yield from (f"  {entry}" for entry in self.expected)
 
     def _shown(self) -> Iterator[str]:
         yield "Hits"
@@ -172,7 +170,7 @@ class Trace:
         return "Milliseconds: " + ", ".join(f"{name} {value:.1f}" for name, value in self.timings_ms.items())
 
 
-def _gap(gap: Gap) -> str:
+def _gap(gap: SignalGap) -> str:
     own = "none" if gap.own is None else f"{gap.own:.2f}"
     return f"{gap.name} {own} against {'none' if gap.last is None else f'{gap.last:.2f}'}"
 

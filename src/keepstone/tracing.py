@@ -21,7 +21,7 @@ from keepstone.logic.ranking import Ranked, rank
 from keepstone.logic.text import language, term, tokens
 from keepstone.protocols import Embedder, Store
 from keepstone.recall import Look, SearchRequest, Stopwatch
-from keepstone.traces import Counts, Expected, Gap, Stage, Trace
+from keepstone.traces import Expected, SignalGap, Stage, StageCounts, Trace
 from keepstone.types import Action, Change, Context, Hit, LedgerMessage, MemoryRecord, Scope, Status, TokenCounter
 
 TERMS_MAX = 64
@@ -71,7 +71,7 @@ async def trace(store: Store, embedder: Embedder | None, request: TraceRequest, 
         unknown=unknown,
         limit=search.limit,
         min_score=search.min_score,
-        counts=Counts(
+        counts=StageCounts(
             units=answer.units,
             candidates=len(answer.found.items),
             ranked=len(answer.ranked),
@@ -193,8 +193,10 @@ async def _origins(store: Store, scope: Scope, ids: Collection[str]) -> dict[str
                     made.setdefault(asked, {False: [], True: []})
             elif isinstance(row, ArchivedMemory):
                 _enter(row, messages, made)
-        # Changes come last, and say nothing that is not known by then.
-        reading = cursor is not None and not isinstance(rows[-1], Change)
+        # Memories come after messages, and matter if one was found; changes come last, and say nothing new.
+        reading = cursor is not None and isinstance(
+            rows[-1], (LedgerMessage, ArchivedMemory) if messages else LedgerMessage
+        )
     for asked, memories in made.items():
         found[asked] = _Origin(tuple(memories[False]), next(iter(memories[True]), None))
     return found
@@ -311,7 +313,7 @@ class _Inquest:
     def _placed(self, id: str, record: MemoryRecord, entry: Ranked) -> Expected:
         search, place = self._search, self._place(self._answer.ranked, entry)
         stage, other = Stage.FOUND, None
-        gaps: tuple[Gap, ...] = ()
+        gaps: tuple[SignalGap, ...] = ()
         if entry.score < search.min_score:
             stage = Stage.BELOW_MIN_SCORE
             reason = f"Its score is {entry.score:.3f}, and min_score is {search.min_score:g}."
@@ -404,17 +406,17 @@ def _set_back(entry: Ranked) -> str:
     return found
 
 
-def _gaps(entry: Ranked, last: Ranked) -> tuple[Gap, ...]:
+def _gaps(entry: Ranked, last: Ranked) -> tuple[SignalGap, ...]:
     """Return signal by signal what each adds, the largest difference first."""
     own, others = ({s.name: s.contribution for s in r.signals} for r in (entry, last))
     names = dict.fromkeys((*others, *own))
     return tuple(
-        Gap(name=n, own=own.get(n, 0.0), last=others.get(n, 0.0))
+        SignalGap(name=n, own=own.get(n, 0.0), last=others.get(n, 0.0))
         for n in sorted(names, key=lambda n: own.get(n, 0.0) - others.get(n, 0.0))
     )
 
 
-def _list_gaps(found: Candidates, own: Sequence[Candidate], query: CandidateQuery) -> tuple[Gap, ...]:
+def _list_gaps(found: Candidates, own: Sequence[Candidate], query: CandidateQuery) -> tuple[SignalGap, ...]:
     """Return the raw signals of a memory, and those of the last candidate on each list."""
     gaps = []
     for name, signal in SIGNALS.items():
@@ -422,5 +424,7 @@ def _list_gaps(found: Candidates, own: Sequence[Candidate], query: CandidateQuer
             continue
         best = max((v for c in own if (v := signal(c)) is not None), default=None if name == "cosine" else 0.0)
         values = sorted((v for c in found.items if (v := signal(c)) is not None), reverse=True)
-        gaps.append(Gap(name=name, own=best, last=values[query.limit - 1] if len(values) >= query.limit else None))
+        gaps.append(
+            SignalGap(name=name, own=best, last=values[query.limit - 1] if len(values) >= query.limit else None)
+        )
     return tuple(gaps)

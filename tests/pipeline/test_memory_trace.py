@@ -286,6 +286,29 @@ def test_not_in_context(memory: Memory) -> None:
     assert "no room in 3 tokens" in entry.reason
 
 
+@pytest.mark.parametrize("question", [QUESTION, "独木舟停在哪里？", "Where was I rowing before?"])
+def test_every_memory_is_where_search_and_context_have_it(memory: Memory, question: str) -> None:
+    crowd(memory, 55)
+    memory.add(
+        [{"content": t} for t in ("独木舟停在旧磨坊旁边。", "我去年划船去小岛。", "今天下雨。")], user_id="alice"
+    )
+    ids = [r.id for r in memory.get_all(user_id="alice").items]
+    for limit, least, most in ((1, 0.0, 60), (5, 0.2, 30), (58, 0.0, 200)):
+        shared: dict[str, Any] = {"user_id": "alice", "min_score": least}
+        shown = [h.id for h in memory.search(question, limit=limit, **shared)]
+        cited = {c.memory_id for c in memory.context(question, max_tokens=most, **shared).citations}
+        entries = memory.trace(question, expect=ids, limit=limit, max_tokens=most, **shared).expected
+        assert [e.memory_id for e in entries] == ids
+        for entry in entries:
+            assert entry.in_context == (entry.memory_id in cited)
+            assert (entry.stage in (Stage.FOUND, Stage.NOT_IN_CONTEXT)) == (entry.memory_id in shown)
+            if entry.memory_id in shown:
+                assert entry.place == shown.index(entry.memory_id) + 1
+                assert (entry.stage is Stage.FOUND) == entry.in_context
+            else:
+                assert entry.stage in (Stage.BELOW_THE_CUT, Stage.BELOW_MIN_SCORE, Stage.NOT_A_CANDIDATE)
+
+
 def test_a_message_has_an_entry_for_each_memory(memory: Memory) -> None:
     id = say(memory, "I moored the canoe at the old mill.", id="m1")
     message = asyncio.run(memory.store.neighbours([id], ALICE, 0, 0))[0]
@@ -298,6 +321,20 @@ def test_a_message_has_an_entry_for_each_memory(memory: Memory) -> None:
         assert entries[0].other_id == fact.id
     said_again = memory.trace(QUESTION, expect=[fact.id, "m1", fact.id], user_id="alice").expected
     assert [e.memory_id for e in said_again] == [fact.id, id, fact.id]
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4])
+def test_messages_are_looked_for_page_by_page(memory: Memory, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keepstone.tracing.ROWS_AT_ONCE", rows)
+    texts = ["Porcelain birds", "The canoe is moored at the mill.", "独木舟在河边", "It rains."]
+    added = memory.add([{"content": t, "id": f"m{i}"} for i, t in enumerate(texts)], user_id="alice")
+    memory.delete(added.memories[2].id)
+    asked = ["m3", "nobody", "m0", "m2", "m1"]
+    entries = memory.trace(QUESTION, expect=asked, user_id="alice").expected
+    assert [e.id for e in entries] == asked
+    wanted = [3, None, 0, 2, 1]
+    assert [e.memory_id for e in entries] == [None if i is None else added.memories[i].id for i in wanted]
+    assert [e.stage for e in entries[1:4:2]] == [Stage.NEVER_STORED, Stage.RETIRED]
 
 
 def test_an_empty_question(memory: Memory) -> None:
