@@ -12,6 +12,7 @@ from keepstone.types import Change, Context, Hit, Signal, plain
 
 CLIP = 100
 GAPS_SHOWN = 5
+GAP_LEAST = 0.005
 
 
 class Stage(StrEnum):
@@ -79,7 +80,8 @@ class Expected:
 
     def __str__(self) -> str:
         about = f" [{_clipped(self.text)}]" if self.text else ""
-        shown = "; ".join(map(_gap, self.gaps[:GAPS_SHOWN]))
+        behind = [g for g in self.gaps if g.last is not None and (g.own is None or g.last - g.own >= GAP_LEAST)]
+        shown = "; ".join(map(_gap, behind[:GAPS_SHOWN]))
         gaps = f" Against the last that made it: {shown}." if shown else ""
         return f"{self.id}: {self.stage.value}. {self.reason}{gaps}{about}"
 
