@@ -16,7 +16,7 @@ from keepstone import assembly, recall
 from keepstone.contract import ArchivedMemory, Candidate, CandidateQuery, Candidates, EmbedderKey, Vector
 from keepstone.filters import failing, to_dict
 from keepstone.logic.budget import Budget
-from keepstone.logic.questions import read
+from keepstone.logic.questions import NOTHING_ASKED
 from keepstone.logic.ranking import Ranked, rank
 from keepstone.logic.text import language, term, tokens
 from keepstone.protocols import Embedder, Store
@@ -65,7 +65,7 @@ async def trace(store: Store, embedder: Embedder | None, request: TraceRequest, 
     expected = await _Inquest(store, request, answer, context, now).of(request.expect)
     clock.mark("expected")
     return Trace(
-        question=read(search.query),
+        question=NOTHING_ASKED if answer.look is None else answer.look.question,
         language=language(search.query),
         terms=terms,
         unknown=unknown,
