@@ -35,13 +35,15 @@ CORE = (
     "ingest",
     "recall",
     "assembly",
+    "traces",
+    "tracing",
     "reembedding",
     "vectorspace",
     "jobs",
 )
 ADAPTERS = ("stores", "embedders", "llms", "rerankers")
 SETTINGS = ("ids", "config", "providers")
-PUBLIC = (*PORTS, *SETTINGS, "memory", "blocking", PACKAGE)
+PUBLIC = (*PORTS, *SETTINGS, "traces", "memory", "blocking", PACKAGE)
 FACES = ("server", "cli", "client", "compat", "transfer", "demo", "integrations", "evaluation", "testing")
 
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
@@ -56,6 +58,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "ingest": (*PORTS, "logic", "requests"),
     "recall": (*PORTS, "logic"),
     "assembly": (*PORTS, "logic", "recall"),
+    # Values too; but a trace shows how logic read the question.
+    "traces": (*VALUES, "logic"),
+    "tracing": (*PORTS, "logic", "recall", "assembly", "traces"),
     "reembedding": (*PORTS, "logic", "ingest"),
     "vectorspace": (*PORTS, "logic"),
     "jobs": (*PORTS, "logic", "ingest", "recall"),
@@ -67,8 +72,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "providers": (*PORTS, "config"),
     "changing": (*CORE, *SETTINGS),
     "memory": (*CORE, *SETTINGS, "changing"),
-    "blocking": (*CORE, *SETTINGS, "changing", "memory"),
-    PACKAGE: (*PORTS, *SETTINGS, "memory", "blocking"),
+    "portal": BASE,
+    "blocking_changing": (*CORE, *SETTINGS, "changing", "memory", "portal"),
+    "blocking": (*CORE, *SETTINGS, "changing", "memory", "portal", "blocking_changing"),
+    PACKAGE: (*PORTS, *SETTINGS, "traces", "memory", "blocking"),
     # The laws compare rankings, which are logic; the fakes are the reference store and the hashing embedder.
     "testing": (*PORTS, "logic", "ids", "stores.inmemory", "embedders.hashing"),
     **dict.fromkeys(set(FACES) - {"testing"}, (*PUBLIC, *FACES)),

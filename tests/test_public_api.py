@@ -133,6 +133,7 @@ def test_both_faces_have_the_same_signatures() -> None:
     ours, theirs = public_members(blocking), public_members(waiting)
     different = [n for n in ours.keys() & theirs.keys() if signature_rows(ours[n]) != signature_rows(theirs[n])]
     assert not different
+    assert [n for n in ours if isinstance(ours[n], property) != isinstance(theirs[n], property)] == []
     assert constructor_rows(blocking) == constructor_rows(waiting)
 
 

@@ -36,6 +36,7 @@ from keepstone.errors import (
 )
 from keepstone.limits import Limits
 from keepstone.memory import AsyncMemory
+from keepstone.traces import Expected, SignalGap, Stage, StageCounts, Trace
 from keepstone.types import (
     Action,
     AddResult,
@@ -77,6 +78,7 @@ __all__ = [
     "Duplicate",
     "EmbedderMismatchError",
     "ErasureReceipt",
+    "Expected",
     "Explanation",
     "FilterError",
     "Forgotten",
@@ -99,7 +101,10 @@ __all__ = [
     "Scope",
     "ScopeError",
     "Signal",
+    "SignalGap",
     "Span",
+    "Stage",
+    "StageCounts",
     "Stats",
     "Status",
     "StoreBusyError",
@@ -111,5 +116,6 @@ __all__ = [
     "StoreVersionError",
     "Suggestion",
     "TimedOutError",
+    "Trace",
     "__version__",
 ]

@@ -49,13 +49,13 @@ async def assemble(
     search = request.search
     always = [evidence.of_record(r) for r in await _standing(store, search, now)]
     hits = await recall.search(store, embedder, search, now=now)
-    leading = hits[: _considered(request.budget.tokens)]
+    leading = hits[: considered(request.budget.tokens)]
     said = [h.id for h in leading if h.memory.kind is Kind.EPISODE]
     around = await store.neighbours(said, search.scope, 1, 1) if said else []
     return _fitted(request, always, hits, len(leading), evidence.by_id(around))
 
 
-def _considered(max_tokens: int) -> int:
+def considered(max_tokens: int) -> int:
     """How many hits may fill a budget: lines of twenty tokens or more, mostly."""
     return max(CONSIDERED_MIN, min(HITS, max_tokens // 20))
 

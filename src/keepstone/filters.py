@@ -100,6 +100,15 @@ def matches(where: Filter | None, record: MemoryRecord) -> bool:
     return _compare(where.operator, _lookup(where, record), where.value)
 
 
+def failing(where: Filter | None, record: MemoryRecord) -> Filter | None:
+    """Return the first part of *where* that *record* does not satisfy, as small as it can be told; None if it does."""
+    if where is None or matches(where, record):
+        return None
+    if isinstance(where, And):
+        return next(f for i in where.items if (f := failing(i, record)) is not None)
+    return where
+
+
 def asks_fields(where: Filter) -> bool:
     """Return whether *where* asks for anything but metadata."""
     if isinstance(where, And | Or):

@@ -7,7 +7,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from keepstone import assembly, door, filters, ingest, providers, recall, reembedding
+from keepstone import assembly, door, filters, ingest, providers, recall, reembedding, tracing
 from keepstone.changing import Changing
 from keepstone.contract import ListQuery
 from keepstone.errors import ConfigError
@@ -15,6 +15,7 @@ from keepstone.logic.budget import Budget
 from keepstone.logic.counting import count_tokens
 from keepstone.logic.layout import FORMATS
 from keepstone.protocols import Embedder
+from keepstone.traces import Trace
 from keepstone.types import (
     AddResult,
     Context,
@@ -196,6 +197,55 @@ class AsyncMemory(Changing):
         made, shown = await assembly.assemble(self._store, await self._space.agreed(), request, now=self._clock())
         self._recalled.enter(shown)
         return made
+
+    async def trace(
+        self,
+        question: str,
+        *,
+        expect: str | Sequence[str] | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        app_id: str | None = None,
+        run_id: str | None = None,
+        limit: int = 10,
+        min_score: float = 0.0,
+        filters: Where = None,
+        kinds: Sequence[Kind | str] | None = None,
+        include_expired: bool = False,
+        include_superseded: bool = True,
+        max_tokens: int = 1000,
+        all_scopes: bool = False,
+    ) -> Trace:
+        """Return how `search` and `context` answer *question*, and where each memory of *expect* was lost on the way.
+
+        *expect* is the id of a memory or of a message, or a list of them. An id that the scope does not see is "never
+        stored", whoever else has it. The other arguments are those of `search`, and *max_tokens* that of `context`. A
+        trace costs more than a search: up to a reading of the whole scope. It counts as no recall.
+
+        Raises:
+            InvalidRequestError: bad input, or no scope and not *all_scopes* (ScopeError).
+            LimitError: as `search`.
+            ProviderError: the embedder failed.
+        """
+        request = tracing.TraceRequest(
+            search=recall.SearchRequest(
+                query=door.query(question, self._limits),
+                scope=self._scope(user_id, agent_id, app_id, run_id, everything=all_scopes),
+                limit=door.count(limit, "limit", self._limits.hits_max),
+                min_score=door.share(min_score, "min_score"),
+                where=self._where(filters),
+                kinds=door.kinds(kinds),
+                include_expired=include_expired,
+                include_superseded=include_superseded,
+                explain=True,
+                partitions_max=self._limits.fan_out_partitions_max,
+            ),
+            max_tokens=door.count(max_tokens, "max_tokens", self._limits.context_tokens_max),
+            counter=count_tokens,
+            context_hits=min(assembly.HITS, self._limits.hits_max),
+            expect=() if expect is None else tuple(door.ids(expect, self._limits)),
+        )
+        return await tracing.trace(self._store, await self._space.agreed(), request, now=self._clock())
 
     async def get(
         self,

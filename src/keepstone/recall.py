@@ -10,8 +10,8 @@ from typing import Any
 
 from keepstone.contract import CandidateQuery
 from keepstone.filters import Filter
-from keepstone.logic.questions import Intent, read
-from keepstone.logic.ranking import Ranked, calibration_of, rank
+from keepstone.logic.questions import Intent, Question, read
+from keepstone.logic.ranking import Calibration, Ranked, calibration_of, rank
 from keepstone.logic.text import language, term_counts
 from keepstone.logic.vectors import checked
 from keepstone.protocols import Embedder, Store
@@ -36,6 +36,15 @@ class SearchRequest:
     partitions_max: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One look for candidates, and how what it finds is ranked."""
+
+    query: CandidateQuery
+    calibration: Calibration
+    question: Question
+
+
 async def search(store: Store, embedder: Embedder | None, request: SearchRequest, *, now: datetime) -> list[Hit]:
     """Return the hits of *request*, best first.
 
@@ -45,11 +54,34 @@ async def search(store: Store, embedder: Embedder | None, request: SearchRequest
     """
     if not request.query:
         return []
-    clock = _Stages()
+    clock = Stopwatch()
+    look = await looked_for(embedder, request, now=now)
+    clock.mark("embed")
+    found = await store.candidates(look.query)
+    clock.mark("candidates")
+    ranked = rank(
+        found,
+        look.calibration,
+        question=look.question,
+        limit=request.limit,
+        min_score=request.min_score,
+        explain=request.explain,
+    )
+    clock.mark("rank")
+    records = {r.id: r for r in await store.get([r.candidate.memory_id for r in ranked], request.scope)}
+    clock.mark("fetch")
+    return hits_of(ranked, records, clock.milliseconds if request.explain else None)
+
+
+async def looked_for(embedder: Embedder | None, request: SearchRequest, *, now: datetime) -> Look:
+    """Return what *request* looks for; its query is not empty.
+
+    Raises:
+        ProviderError: the embedder failed.
+    """
     vector = None
     if embedder is not None:
         vector = checked(await embedder.embed([request.query], "query"), 1, embedder.key)[0]
-    clock.mark("embed")
     calibration = calibration_of(None if embedder is None else embedder.key.name, language(request.query))
     question = read(request.query, now)
     query = CandidateQuery(
@@ -66,38 +98,27 @@ async def search(store: Store, embedder: Embedder | None, request: SearchRequest
         partitions_max=request.partitions_max,
         alike=None if question.intent is Intent.ANY else calibration.same_matter,
     )
-    found = await store.candidates(query)
-    clock.mark("candidates")
-    ranked = rank(
-        found,
-        calibration,
-        question=question,
-        limit=request.limit,
-        min_score=request.min_score,
-        explain=request.explain,
-    )
-    clock.mark("rank")
-    records = {r.id: r for r in await store.get([r.candidate.memory_id for r in ranked], request.scope)}
-    clock.mark("fetch")
-    return _hits(ranked, records, clock.milliseconds if request.explain else None)
+    return Look(query=query, calibration=calibration, question=question)
 
 
-class _Stages:
-    """Milliseconds spent in each stage of one search."""
+class Stopwatch:
+    """Milliseconds spent in each stage of one search or trace."""
 
     def __init__(self) -> None:
         self.milliseconds: dict[str, float] = {}
         self._last = time.perf_counter()
 
     def mark(self, stage: str) -> None:
+        """Enter the time since the last mark as that of *stage*."""
         now = time.perf_counter()
         self.milliseconds[stage] = round((now - self._last) * 1000, 3)
         self._last = now
 
 
-def _hits(
+def hits_of(
     ranked: Sequence[Ranked], records: Mapping[str, MemoryRecord], timings: Mapping[str, Any] | None
 ) -> list[Hit]:
+    """Return *ranked* as hits, with explanations if there are *timings*."""
     hits = []
     for entry in ranked:
         record = records.get(entry.candidate.memory_id)

@@ -42,6 +42,27 @@ def test_context_is_ready_for_a_prompt() -> None:
     assert run("context", "bees").exit_code == 2
 
 
+def test_trace_names_the_stage_at_which_a_memory_was_lost() -> None:
+    kept = add("I keep bees on the roof.", "--message-id", "m1", "--metadata", '{"topic": "bees"}')["id"]
+    gone = add("The bees swarmed in May.")["id"]
+    change = answer("delete", gone, "--reason", "wrong year")
+    shown = run("trace", "bees on the roof", "-u", "ren", "-e", "m1", "-e", gone, "-e", "nowhere")
+    assert shown.exit_code == 0
+    assert "m1: found. It is hit 1, and in the context." in shown.stdout
+    assert f"{gone}: retired. " in shown.stdout
+    assert "by cli, reason: wrong year" in shown.stdout
+    assert "nowhere: never stored." in shown.stdout
+    assert "swarmed" not in shown.stdout
+    told = answer("trace", "bees on the roof", "-u", "ren", "--expect", kept, "--expect", gone)
+    assert [(e["stage"], e["memory_id"]) for e in told["expected"]] == [("found", kept), ("retired", gone)]
+    assert told["expected"][1]["change"]["id"] == change["id"]
+    narrow = answer("trace", "bees", "-u", "ren", "-e", kept, "--filter", '{"topic": "goats"}')
+    assert narrow["expected"][0]["condition"] == {"metadata.topic": {"eq": "goats"}}
+    assert answer("trace", "bees", "-u", "ren", "-e", kept, "-t", "3")["expected"][0]["stage"] == "not in context"
+    assert answer("trace", "-", "-u", "ren", stdin="roof\n")["expected"] == []
+    assert run("trace", "bees").exit_code == 2
+
+
 def test_text_from_stdin() -> None:
     assert answer("add", "-", "-u", "ren", stdin="雨后的屋顶\n两行\n")["memories"][0]["text"] == "雨后的屋顶\n两行"
     assert answer("search", "-", "-u", "ren", stdin="屋顶\n")[0]["text"].startswith("雨后")

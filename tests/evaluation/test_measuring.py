@@ -10,11 +10,11 @@ import pytest
 
 from keepstone.errors import InvalidRequestError
 from keepstone.evaluation.measuring import evaluate
-from keepstone.evaluation.pack import Pack, Record
+from keepstone.evaluation.pack import Pack, Record, record_of
 from keepstone.evaluation.results import Evaluation, by_pack, differences, read_result, summary
 from keepstone.evaluation.retriever import Factory, KeepstoneRetriever, foreign, product
 from keepstone.evaluation.scoring import Found
-from tests.evaluation.dialogues import Scripted, asking, hit, record, scripted
+from tests.evaluation.dialogues import Scripted, asking, hit, raw_record, record, scripted
 
 QUESTIONS = (
     asking("hens?", ["t1"], category="single"),
@@ -147,6 +147,20 @@ def test_the_product_answers_from_a_store_of_its_own() -> None:
         assert retriever.now == datetime(2025, 4, 2, tzinfo=UTC)
     finally:
         retriever.close()
+
+
+def test_the_product_says_where_a_missed_turn_was_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = raw_record(asking("Which goats are on the island?", ["t4", "t1"]))
+    turns = [{"id": f"g{i}", "speaker": "Bo", "text": f"Goat {i} is on the island."} for i in range(12)]
+    raw["sessions"][0]["turns"] += turns
+    (miss,) = run(product("hashing"), record_of(raw)).misses
+    assert miss.trace is not None
+    lines = miss.trace.splitlines()
+    assert [line.split(".")[0] for line in lines] == ["t4: below the cut", "t1: below the cut"]
+    assert "of 17, and the limit is 10" in lines[0]
+    monkeypatch.setattr("keepstone.evaluation.retriever.TRACES_MAX", 1)
+    (bounded,) = run(product("hashing"), record_of(raw)).misses
+    assert bounded.trace == lines[0]
 
 
 def test_somebody_elses_search_may_answer_with_ids_or_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keepstone.errors import FilterError
-from keepstone.filters import FIELDS, And, Condition, Filter, Not, Or, matches, parse, to_dict
+from keepstone.filters import FIELDS, And, Condition, Filter, Not, Or, failing, matches, parse, to_dict
 from keepstone.limits import Limits
 from keepstone.types import Kind, MemoryRecord, Scope, Status
 
@@ -87,6 +87,15 @@ def test_the_laws_of_logic(first: dict[str, Any], second: dict[str, Any], record
     assert matches(Not(Not(a)), record) == matches(a, record)
     assert matches(And((a, b)), record) == (matches(a, record) and matches(b, record))
     assert matches(Or((a, b)), record) == (matches(a, record) or matches(b, record))
+
+
+@given(FILTERS, RECORDS)
+def test_what_fails_is_a_part_that_does_not_match(where: dict[str, Any], record: MemoryRecord) -> None:
+    tree = read(where)
+    failed = failing(tree, record)
+    assert (failed is None) == matches(tree, record)
+    assert failed is None or not (matches(failed, record) or isinstance(failed, And))
+    assert failed is None or repr(failed) in repr(tree)
 
 
 @given(KEYS, SCALARS, st.lists(SCALARS), RECORDS)

@@ -45,6 +45,7 @@ for name, command in (
     ("add", writing.add),
     ("search", reading.search),
     ("context", reading.context),
+    ("trace", reading.trace),
     ("get", reading.get),
     ("list", reading.list_),
     ("update", writing.update),

@@ -1,4 +1,4 @@
-"""The commands that only read: search, context, get, list, history, stats."""
+"""The commands that only read: search, context, trace, get, list, history, stats."""
 
 from __future__ import annotations
 
@@ -92,6 +92,52 @@ def context(
         output.line(found.text)
     no_room = sum(r.reason == "budget" for r in found.left_out)
     output.note(f"{found.tokens} of {found.max_tokens} tokens; {no_room} more memories had no room.")
+
+
+def trace(
+    question: Annotated[str, typer.Argument(help="The question to follow; - reads stdin.", show_default=False)],
+    expect: Annotated[
+        list[str] | None,
+        typer.Option("--expect", "-e", help="A memory or message that should be found; may be repeated.", metavar="ID"),
+    ] = None,
+    user: options.User = None,
+    agent: options.Agent = None,
+    app: options.App = None,
+    run_id: options.Run = None,
+    all_scopes: options.AllScopes = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", help="At most this many hits.")] = 10,
+    min_score: Annotated[float, typer.Option("--min-score", help="Only hits with this score, 0 to 1.")] = 0.0,
+    where: options.Filter = None,
+    kinds: options.Kinds = None,
+    include_expired: options.IncludeExpired = False,
+    hide_superseded: options.HideSuperseded = False,
+    max_tokens: Annotated[int, typer.Option("--max-tokens", "-t", help="At most this many in the context.")] = 1000,
+    store: options.Store = None,
+    embedder: options.Embedder = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show how a question is answered, and at which stage a memory was lost."""
+    wanted, filters = text_or_stdin(question), json_object(where, "--filter")
+    found = run(
+        Target(store, embedder).existing(),
+        lambda memory: memory.trace(
+            wanted,
+            expect=expect or None,
+            **ids(user, agent, app, run_id),
+            limit=limit,
+            min_score=min_score,
+            filters=filters,
+            kinds=kinds,
+            include_expired=include_expired,
+            include_superseded=not hide_superseded,
+            max_tokens=max_tokens,
+            all_scopes=all_scopes,
+        ),
+    )
+    if as_json:
+        output.show_json(found)
+    else:
+        output.line(str(found))
 
 
 def get(

@@ -158,7 +158,7 @@ class _RecordRun:
         seen: Sequence[Found],
     ) -> Miss:
         expected = missing or list(question.current)
-        traces = [self._retriever.trace(question.text, e, at) for e in missing]
+        traces = [self._retriever.trace(question.text, e, at) for e in expected]
         return Miss(
             pack=self._pack,
             record=self._record.id,

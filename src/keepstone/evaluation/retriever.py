@@ -25,6 +25,8 @@ from keepstone.protocols import Embedder
 from keepstone.types import Hit, Kind
 
 USER = "user"
+# A trace costs more than a search, and a record has up to hundreds of misses.
+TRACES_MAX = 25
 LIMITS = replace(DEFAULT_LIMITS, hits_max=100_000)
 
 
@@ -96,6 +98,7 @@ class KeepstoneRetriever:
         path = Path(folder.name) / "memory.db"
         self.memory = Memory(path, embedder=embedder, clock=self._clock, limits=LIMITS, actor="evaluation")
         self.close = weakref.finalize(self, _release, self.memory, folder)
+        self._traces = 0
         for session, messages in conversations(record):
             if messages[0].timestamp is not None:
                 self._clock.now = messages[0].timestamp
@@ -118,8 +121,12 @@ class KeepstoneRetriever:
         return self.memory.context(question, user_id=USER, max_tokens=max_tokens, counter=estimate_tokens).text
 
     def trace(self, question: str, expected: str, at: datetime | None = None) -> str | None:
-        """Return None: this version keeps no trace of what was lost."""
-        return None
+        """Return where the turn *expected* was lost, a line for each memory of it; None after TRACES_MAX traces."""
+        if self._traces == TRACES_MAX:
+            return None
+        self._traces += 1
+        self._stand(at)
+        return "\n".join(map(str, self.memory.trace(question, expect=expected, user_id=USER).expected))
 
     def _stand(self, at: datetime | None) -> None:
         if at is not None:
