@@ -20,12 +20,19 @@ SHARED = ROOT.parent / "shared"
 RETRIEVER = "benchmarks.retriever:factory"
 
 
-def score(scorer: Path, packs: Sequence[Path], options: Sequence[str] = (), *, quiet: bool = False) -> None:
+def score(
+    scorer: Path,
+    packs: Sequence[Path],
+    options: Sequence[str] = (),
+    *,
+    quiet: bool = False,
+    retriever: str = RETRIEVER,
+) -> None:
     """Run the scorer with Keepstone's retriever; its tables go to standard output unless *quiet*."""
     paths = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH")) if p)
     command = [sys.executable, str(scorer.resolve()), *(str(p.resolve()) for p in packs)]
     subprocess.run(
-        [*command, "--retriever", RETRIEVER, *options],
+        [*command, "--retriever", retriever, *options],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": paths},
         stdout=subprocess.DEVNULL if quiet else None,

@@ -14,7 +14,9 @@ from keepstone.logic.text import SPACELESS, language
 _I = re.compile(r"\b(?:i|me|my|mine|myself|we|our|us|ours)\b|我|咱", re.IGNORECASE)
 _YOU = re.compile(r"\b(?:you|your|yours)\b|你|您", re.IGNORECASE)
 _WHEN = re.compile(
-    r"\bwhen\b|\bwhat (?:date|day|month|year|time)\b|\bwhich (?:date|day|month|year|week)\b|\bhow long\b"
+    r"^\W*when\b|\b(?:since|until|by|and) when\b"
+    r"|\bwhen (?:did|do|does|was|were|is|are|am|will|would|can|should|has|have|had)\b"
+    r"|\bwhat (?:date|day|month|year|time)\b|\bwhich (?:date|day|month|year|week)\b|\bhow long\b"
     r"|什么时候|啥时候|哪[天年月]|几[月号点]|何时|多久|多长时间",
     re.IGNORECASE,
 )
@@ -26,7 +28,7 @@ _HOW_MANY = re.compile(
 _BEFORE = re.compile(
     r"\b(?:before|earlier|first|original(?:ly)?|initial(?:ly)?|previous(?:ly)?|former(?:ly)?|used to|at the start"
     r"|in the beginning|back then|once|old|no longer|until then|start(?:ed)? out|gave up|give up)\b"
-    r"|以前|之前|原来|原先|原本|最早|最初|最开始|一开始|起初|当初|从前|过去|早先|先前|以往|曾经|那时|当时|那阵子|那会儿|第一次",
+    r"|以前|之前|原来|原先|原本|最早|最初|最开始|一开始|开头|起初|当初|从前|过去|早先|先前|以往|曾经|那时|当时|那阵子|那会儿|第一次",
     re.IGNORECASE,
 )
 _NOW = re.compile(
@@ -35,6 +37,16 @@ _NOW = re.compile(
     re.IGNORECASE,
 )
 _PAST_TENSE = re.compile(r"\b(?:did|was|were|had)\b|[了过]|被|错|时候|前[^面天]|那[次天段]|旧", re.IGNORECASE)
+
+
+# The answer is several things, which may all hold: none of them has taken the place of another.
+_SEVERAL = re.compile(
+    r"\b(?:which|what)(?: \w+){0,2}? \w*[a-rt-z]s (?:do|are|have|can|did|were|should)\b|\bwhat all\b"
+    r"|哪些|哪几|都[^市]?[有会是]|分别",
+    re.IGNORECASE,
+)
+# 教我的是什么: I am not the one who does it.
+_DONE_TO_ME = re.compile("我的[是那]")
 
 
 class Intent(Enum):
@@ -106,6 +118,8 @@ def _intent(text: str) -> Intent:
     if _NOW.search(text):
         return Intent.NOW
     if _PAST_TENSE.search(text):
+        return Intent.ANY
+    if _SEVERAL.search(text) or _DONE_TO_ME.search(text):
         return Intent.ANY
     if _I.search(text):
         return Intent.NOW

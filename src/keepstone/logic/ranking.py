@@ -51,7 +51,7 @@ class Weights:
     speaker: float = 4.0
     role: float = 2.5
     asked: float = 0.5
-    someone_else: float = 2.0
+    someone_else: float = 2.5
     brief: float = 0.5
     superseded: float = 12.0
     superseded_before: float = 1.0
