@@ -31,6 +31,13 @@ PREFIX = 6
 PREFIX_SHARE = 0.15
 SUGGESTED_STANDING = 3.0
 SUGGESTIONS_MAX = 3
+# What is ranked lower while it is not sure: near by its meaning, or less near and with a word of the referent.
+LOWERED_COSINE = 3.0
+LOWERED_COSINE_NAMED = 2.0
+LOWERED_SHARE = 0.15
+LOWERED_SHARE_WEIGHT = 5.0
+LOWERED_MARGIN = 0.8
+LOWERED_MAX = 2
 UNCLEAR = "several memories fit, or none well enough"
 
 _KIN_EN = re.compile(
@@ -86,14 +93,23 @@ class Referent:
         """How far it stands out over all."""
         return (self.cosine or 0.0) + SHARE_WEIGHT * min(self.share, SHARE_CAP)
 
+    @property
+    def nearness(self) -> float:
+        """How near it is to the referent, mostly by its meaning: a shared name alone says little."""
+        return (self.cosine or 0.0) + LOWERED_SHARE_WEIGHT * min(self.share, SHARE_CAP)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolution:
-    """What goes (the memory meant first, then what repeats it), what to suggest, and whether the request tells it."""
+    """What goes (the memory meant first, then what repeats it), what to suggest, and whether the request tells it.
+
+    `lowered` are those of the suggestions that come near enough to be ranked lower meanwhile, and what repeats them.
+    """
 
     meant: tuple[Referent, ...]
     suggested: tuple[Referent, ...]
     reason: str
+    lowered: tuple[Referent, ...] = ()
     request_tells: bool = False
     probe: tuple[Referent, str] | None = None
 
@@ -113,8 +129,10 @@ def resolve(request: ForgetRequest, text: str, found: Sequence[Referent]) -> Res
             return _resolved(request, text, first, found)
         partly = covered.share >= PROBED_COVERAGE and bool(covered.missing) and not covered.lacks_value
         if partly and (first.cosine or 0.0) >= PROBED_COSINE:
-            return Resolution(meant=(), suggested=_likely(eligible), reason=UNCLEAR, probe=(first, covered.missing))
-    return _unresolved(request, text, _likely(eligible), UNCLEAR if request.certain else "it may not be a request")
+            return replace(_unclear(request, text, eligible), probe=(first, covered.missing))
+    if not request.certain:
+        return _unresolved(request, text, _likely(eligible), "it may not be a request")
+    return _unclear(request, text, eligible)
 
 
 def confirmed(
@@ -141,9 +159,36 @@ def resumed(request: ForgetRequest, text: str, resolution: Resolution, found: Se
     return _resolved(request, text, resolution.meant[0], found)
 
 
+def lowered_with_answers(request: ForgetRequest, resolution: Resolution, found: Sequence[Referent]) -> Resolution:
+    """Return *resolution* with what repeats the lowered, now that *found* says which turns are answers."""
+    lowered = {r.key: r for r in resolution.lowered}
+    for first in resolution.lowered:
+        lowered |= {r.key: r for r in found if r.key != first.key and _repeats(r, first, request)}
+    return replace(resolution, lowered=tuple(lowered.values()))
+
+
 def _resolved(request: ForgetRequest, text: str, first: Referent, found: Sequence[Referent]) -> Resolution:
     goes = [first, *(r for r in found if r.key != first.key and _repeats(r, first, request))]
     return Resolution(meant=tuple(goes), suggested=(), reason="", request_tells=_tells(text, first.text))
+
+
+def _unclear(request: ForgetRequest, text: str, eligible: Sequence[Referent]) -> Resolution:
+    lowered = _near_enough(eligible)
+    likely = dict.fromkeys((*lowered, *_likely(eligible)))
+    resolution = _unresolved(request, text, tuple(likely)[:SUGGESTIONS_MAX], UNCLEAR)
+    return replace(resolution, lowered=lowered)
+
+
+def _near_enough(eligible: Sequence[Referent]) -> tuple[Referent, ...]:
+    """Return the one or two that the request most likely means, and that are ranked lower until somebody decides."""
+    near = sorted((r for r in eligible if _is_near(r)), key=lambda r: -r.nearness)
+    return tuple(r for r in near if near[0].nearness - r.nearness <= LOWERED_MARGIN)[:LOWERED_MAX]
+
+
+def _is_near(referent: Referent) -> bool:
+    if referent.cosine is None:
+        return referent.share >= LOWERED_SHARE
+    return referent.cosine >= (LOWERED_COSINE_NAMED if referent.share > 0 else LOWERED_COSINE)
 
 
 def _likely(eligible: Sequence[Referent]) -> tuple[Referent, ...]:

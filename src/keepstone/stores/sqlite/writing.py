@@ -367,37 +367,39 @@ class Writer:
             by = newer[0]
             if newer[8] is None:
                 self.db.execute("UPDATE memories SET valid_from = ? WHERE key = ?", (at, by))
-        change = self.write_change(
-            place, Action.SUPERSEDE, row[0], row[4], row[4], related=by, inverse_of=op.inverse_of
-        )
-        self.db.execute(
-            "UPDATE memories SET status = 1, valid_to = ?, superseded_by = ?, changed = ?, updated_at = ?"
-            " WHERE key = ?",
-            (at, by, change, self._at, row[0]),
-        )
+        self._supersede_row(place, row[0], row[4], at, by, inverse_of=op.inverse_of)
         return Outcome(kind="stored", memory_id=op.memory_id)
+
+    def _supersede_row(self, place: Place, key: int, number: int, at: int, by: int | None, **why: str | None) -> None:
+        change = self.write_change(place, Action.SUPERSEDE, key, number, number, related=by, **why)
+        sql = (
+            "UPDATE memories SET status = 1, valid_to = ?, superseded_by = ?, changed = ?, updated_at = ? WHERE key = ?"
+        )
+        self.db.execute(sql, (at, by, change, self._at, key))
 
     def _retire(self, op: Retire) -> Outcome:
         row, place = self._visible(op.memory_id, op.expected_revision)
-        self._retire_row(row[0], row[4], place, op.inverse_of)
+        self._retire_row(place, row[0], row[4], inverse_of=op.inverse_of)
         return Outcome(kind="stored", memory_id=op.memory_id, retired=1)
 
     def _forget(self, op: Forget) -> Outcome:
         id = op.memory_id if op.message_id is None else self._appended.get(op.message_id)
         found = None if id is None else self._ours("memories", "key, status, revision", id)
-        if op.request not in self._appended or found is None or found[2] > enc.LAST_VISIBLE:
+        last = enc.CURRENT if op.lower else enc.LAST_VISIBLE
+        if op.request not in self._appended or found is None or found[2] > last:
             return Outcome(kind="replay", memory_id=id)
-        self._retire_row(found[1], found[3], self.places.at(found[0]), reason=op.reason)
-        return Outcome(kind="stored", memory_id=id, retired=1, change_id=self._changes[-1])
+        place, key, _, revision = self.places.at(found[0]), *found[1:]
+        if op.lower:
+            self._supersede_row(place, key, revision, self._at, None, reason=op.reason)
+        else:
+            self._retire_row(place, key, revision, reason=op.reason)
+        return Outcome(kind="stored", memory_id=id, retired=int(not op.lower), change_id=self._changes[-1])
 
-    def _retire_row(
-        self, key: int, revision: int, place: Place, inverse_of: str | None = None, reason: str | None = None
-    ) -> None:
+    def _retire_row(self, place: Place, key: int, revision: int, **why: str | None) -> None:
         # What was asked for has its own reason; else it is that of the batch.
-        change = self.write_change(place, Action.DELETE, key, revision, None, inverse_of=inverse_of, reason=reason)
-        self.db.execute(
-            "UPDATE memories SET status = 2, changed = ?, updated_at = ? WHERE key = ?", (change, self._at, key)
-        )
+        change = self.write_change(place, Action.DELETE, key, revision, None, **why)
+        sql = "UPDATE memories SET status = 2, changed = ?, updated_at = ? WHERE key = ?"
+        self.db.execute(sql, (change, self._at, key))
 
     def _retire_scope(self, op: RetireScope) -> Outcome:
         sql = "SELECT key, revision FROM memories WHERE scope = ? AND status <= 1"
@@ -407,7 +409,7 @@ class Writer:
             for key, revision in self.db.execute(sql, (scope_key,))
         ]
         for key, revision, place in sorted(found, key=lambda f: f[0]):
-            self._retire_row(key, revision, place)
+            self._retire_row(place, key, revision)
         return Outcome(kind="stored", retired=len(found))
 
     def _restore(self, op: Restore) -> Outcome:
