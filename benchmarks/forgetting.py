@@ -116,7 +116,8 @@ def main() -> None:
     given = parser.parse_args()
     packs = {p.stem: read(p).records for p in given.packs}
     if given.unseen:
-        packs |= {f"unseen_{tag}": unseen_dialogues.records(tag) for tag in unseen_dialogues.LANGUAGES}
+        sets, tags = unseen_dialogues.SETS, unseen_dialogues.LANGUAGES
+        packs |= {f"{of}_{tag}": unseen_dialogues.records(tag, of) for of in sets for tag in tags}
     for name, records in packs.items():
         print(name)
         found = run(records, given.embedder or embedder(), loud=not given.quiet)

@@ -1,7 +1,8 @@
 """Dialogues with a request to forget, made from lines in `unseen/`: a fact among small talk, then a request.
 
 Each line of `requests_LANGUAGE.txt` is one dialogue: a fact, another fact near it, a request for the first in other
-words, and a question. They were written before the rules that resolve requests were set, and are measured apart.
+words, and a question. They were written and first measured before the rules that rank lower were set; those of
+`later_LANGUAGE.txt` were written afterwards, and no rule was changed for them.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ from keepstone.evaluation.pack import Question, Record, Session, Turn
 
 FOLDER = Path(__file__).parent / "unseen"
 LANGUAGES = ("en", "zh")
+SETS = ("requests", "later")
 SMALL_TALK = 30
 START = datetime(2025, 3, 1, tzinfo=UTC)
 
 
-def records(language: str) -> tuple[Record, ...]:
-    """Return one record for each dialogue in *language*."""
+def records(language: str, of: str = SETS[0]) -> tuple[Record, ...]:
+    """Return one record for each dialogue in *language* of a set."""
     small_talk = _lines(f"smalltalk_{language}.txt")
-    rows = [line.split(" | ") for line in _lines(f"requests_{language}.txt")]
+    rows = [line.split(" | ") for line in _lines(f"{of}_{language}.txt")]
     return tuple(_record(language, number, row, small_talk) for number, row in enumerate(rows))
 
 

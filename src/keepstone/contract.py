@@ -187,8 +187,8 @@ class Forget:
 
     `memory_id` names the memory, or `message_id` a message appended earlier in the same batch: then the memory made
     from it goes, or the one that it joined. Nothing happens, and the outcome is `replay`, if the request or that
-    message was there already, or if no verb but `history` shows the memory any more; with *lower*, also if it is superseded.
-    The outcome of what was done has its `change_id`.
+    message was there already, or if no verb but `history` shows the memory any more; with *lower*, also if it is
+    superseded. The outcome of what was done has its `change_id`.
     """
 
     request: str

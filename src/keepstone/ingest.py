@@ -237,7 +237,7 @@ async def _result(store: Store, batch: Batch, applied: Applied, wishes: requests
     gone = {f.memory_id for f in forgotten}
     hints = requests.suggested(batch.operations, applied.outcomes, wishes.suggestions)
     if any(o.kind == "refreshed" for o in outcomes) or any(h.change_id is not None for h in hints):
-        # A later message of this very batch may have joined a memory of it, or ranked it lower: what stands there counts.
+        # A later message of this very batch may have joined a memory of it, or ranked it lower: the store knows.
         stored = [o.memory_id for o in outcomes if o.kind == "stored" and o.memory_id is not None]
         records = await store.get(stored, batch.scope or Scope(tenant=batch.tenant))
     else:

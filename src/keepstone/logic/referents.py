@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from keepstone.logic.forgetting.request import ForgetRequest
+from keepstone.logic.people import is_about_someone_else
 from keepstone.logic.text import CJK, CJK_STOP, STOP_WORDS, stem, tokens, words
 
 # In deviations. A share of .1 of the reachable BM25 weighs as much as two of them.
@@ -31,9 +32,13 @@ PREFIX = 6
 PREFIX_SHARE = 0.15
 SUGGESTED_STANDING = 3.0
 SUGGESTIONS_MAX = 3
-# What is ranked lower while it is not sure: near by its meaning, or less near and with a word of the referent.
+# What is ranked lower while it is not sure: near by its meaning; less near and with a word of the referent; or less
+# near and alone. Where nothing is near, what was told in confidence, if it has any nearness at all.
 LOWERED_COSINE = 3.0
 LOWERED_COSINE_NAMED = 2.0
+LOWERED_COSINE_ALONE = 2.2
+LOWERED_ALONE = 0.5
+LOWERED_COSINE_CONFIDED = 0.5
 LOWERED_SHARE = 0.15
 LOWERED_SHARE_WEIGHT = 5.0
 LOWERED_MARGIN = 0.8
@@ -50,6 +55,29 @@ _KIN_ZH = re.compile(
     "妈|爸|父亲|母亲|爹|娘|哥|姐|弟|妹|儿子|女儿|闺女|孩子|老公|老婆|丈夫|妻子|先生|太太|爱人|老伴|婆婆"
     "|公公|岳|丈母|爷爷|奶奶|外公|外婆|姥|舅|姨|姑|叔|伯|侄|甥"
     "|表[哥姐弟妹]|堂[哥姐弟妹]|女友|男友|女朋友|男朋友|室友|同桌|同学|同事|老板|老师|邻居|房东|朋友|前任|前妻|前夫"
+)
+_RELATIONS = tuple(
+    frozenset(words.split())
+    for words in (
+        "child kid son daughter 孩子 儿子 女儿 闺女",
+        "parent parents mother mum mom father dad 爸 妈 父亲 母亲 爹 娘",
+        "partner wife husband girlfriend boyfriend fiance fiancee 老公 老婆 丈夫 妻子 爱人 太太 女友 男友",
+        "boss colleague coworker co-worker 老板 同事",
+        "roommate flatmate 室友",
+        "ex 前任 前妻 前夫",
+    )
+)
+# What says that a thing was told in confidence, or is kept from somebody.
+_CONFIDED = re.compile(
+    r"\b(?:between (?:us|you and me|ourselves)|in confidence|off the record|keep (?:this|it) to yourself|secret(?:ly)?"
+    r"|confidential(?:ly)?|don't tell|(?:nobody|no one|none of them)(?: \w+){0,3} knows?|never told"
+    r"|(?:haven't|have not) told"
+    r"|(?:doesn't|don't|does not|do not) know yet|(?:hasn't|haven't) (?:noticed|heard)|behind (?:his|her|their) backs?"
+    r"|not public|on the quiet|on the sly)\b"
+    r"|偷偷|悄悄|私下|暗地里|瞒着|背着|保密|机密|秘密|别外传|不让(?:外)?[说传]|[别勿不](?:要|许|能|准)?(?:告诉|跟)(?:别人|任何人|他|她|谁)"
+    r"|没(?:敢|跟|告诉|对)|没公布|只(?:跟|告诉)你|(?:没人|没有人|谁都不|谁也不|别人不|家里不|他们?不|她们?不|人不|还不)知道"
+    r"|谁(?:也|都)没(?:告诉|说|提)",
+    re.IGNORECASE,
 )
 _FIRST = re.compile(r"\b(?:i|i'\w+|my|mine|me|we|our|us)\b|我|咱|俺|本人", re.IGNORECASE)
 _OWN = re.compile(r"^(?:my|our)\b|^我", re.IGNORECASE)
@@ -119,9 +147,13 @@ def resolve(request: ForgetRequest, text: str, found: Sequence[Referent]) -> Res
     spoken = [_related(request, r) for r in found if _may_be_meant(r)]
     eligible = sorted((r for r in spoken if _person_fits(request, r)), key=lambda r: -r.standing)
     if not eligible:
-        return _unresolved(request, text, (), "nothing that was said fits")
+        nothing = _unclear(request, text, spoken, ()) if request.certain else _unresolved(request, text, (), "")
+        return nothing if nothing.lowered else replace(nothing, reason="nothing that was said fits")
     first = eligible[0]
     rivals = [r for r in eligible[1:] if not restates(r.text, first.text)]
+    if coverage(request.referent, "").lacks_value and values(first.text):
+        # Where a number is asked for, what has none is no rival.
+        rivals = [r for r in rivals if values(r.text)]
     second = rivals[0] if rivals else None
     if request.certain and _stands_out(first, second):
         covered = coverage(request.referent, first.text)
@@ -129,10 +161,10 @@ def resolve(request: ForgetRequest, text: str, found: Sequence[Referent]) -> Res
             return _resolved(request, text, first, found)
         partly = covered.share >= PROBED_COVERAGE and bool(covered.missing) and not covered.lacks_value
         if partly and (first.cosine or 0.0) >= PROBED_COSINE:
-            return replace(_unclear(request, text, eligible), probe=(first, covered.missing))
+            return replace(_unclear(request, text, spoken, eligible), probe=(first, covered.missing))
     if not request.certain:
         return _unresolved(request, text, _likely(eligible), "it may not be a request")
-    return _unclear(request, text, eligible)
+    return _unclear(request, text, spoken, eligible)
 
 
 def confirmed(
@@ -172,17 +204,26 @@ def _resolved(request: ForgetRequest, text: str, first: Referent, found: Sequenc
     return Resolution(meant=tuple(goes), suggested=(), reason="", request_tells=_tells(text, first.text))
 
 
-def _unclear(request: ForgetRequest, text: str, eligible: Sequence[Referent]) -> Resolution:
-    lowered = _near_enough(eligible)
+def _unclear(request: ForgetRequest, text: str, spoken: Sequence[Referent], eligible: Sequence[Referent]) -> Resolution:
+    lowered = _near_enough(request, [r for r in spoken if _person_may_fit(request, r)])
     likely = dict.fromkeys((*lowered, *_likely(eligible)))
     resolution = _unresolved(request, text, tuple(likely)[:SUGGESTIONS_MAX], UNCLEAR)
     return replace(resolution, lowered=lowered)
 
 
-def _near_enough(eligible: Sequence[Referent]) -> tuple[Referent, ...]:
+def _near_enough(request: ForgetRequest, fitting: Sequence[Referent]) -> tuple[Referent, ...]:
     """Return the one or two that the request most likely means, and that are ranked lower until somebody decides."""
-    near = sorted((r for r in eligible if _is_near(r)), key=lambda r: -r.nearness)
-    return tuple(r for r in near if near[0].nearness - r.nearness <= LOWERED_MARGIN)[:LOWERED_MAX]
+    ordered = sorted(fitting, key=lambda r: -r.nearness)
+    near = [r for r in ordered if _is_near(r)]
+    if coverage(request.referent, "").lacks_value:
+        near = [r for r in near if values(r.text)] or near
+    if near:
+        return tuple(r for r in near if near[0].nearness - r.nearness <= LOWERED_MARGIN)[:LOWERED_MAX]
+    rest = ordered[1].nearness if len(ordered) > 1 else 0.0
+    if ordered and (ordered[0].cosine or 0.0) >= LOWERED_COSINE_ALONE and ordered[0].nearness - rest >= LOWERED_ALONE:
+        return (ordered[0],)
+    confided = [r for r in ordered if (r.cosine or 0.0) >= LOWERED_COSINE_CONFIDED and _CONFIDED.search(r.text)]
+    return tuple(confided[:1])
 
 
 def _is_near(referent: Referent) -> bool:
@@ -307,8 +348,31 @@ def _person_fits(request: ForgetRequest, referent: Referent) -> bool:
     return True
 
 
+def _person_may_fit(request: ForgetRequest, referent: Referent) -> bool:
+    """Whether it may be about the person asked about, if less surely: "my flatmate" may be there by name alone."""
+    if _person_fits(request, referent):
+        return True
+    names, asked = _POSSESSOR.findall(request.referent), _kin(request.referent)
+    if names or not (asked or _OWN.match(request.referent)):
+        return False
+    said = _kin(referent.text)
+    if asked:
+        return not said or bool(_families(asked) & _families(said))
+    return bool(_FIRST.search(referent.text)) and not _is_of_someone(referent.text)
+
+
+def _is_of_someone(text: str) -> bool:
+    """Whether a text is about a person around its speaker: "my sister moved", "my sister's weight", 我妹妹的体重."""
+    return is_about_someone_else(text) or bool(re.search(rf"{_KIN_EN.pattern}['’]s\b", text, re.IGNORECASE))
+
+
 def _kin(text: str) -> frozenset[str]:
     return frozenset(w.lower() for p in (_KIN_EN, _KIN_ZH) for w in p.findall(text))
+
+
+def _families(kin: frozenset[str]) -> frozenset[int]:
+    """Return the groups of words for one relation that *kin* fall into: a child may be a daughter."""
+    return frozenset(i for i, group in enumerate(_RELATIONS) if kin & group)
 
 
 def _repeats(referent: Referent, meant: Referent, request: ForgetRequest) -> bool:
