@@ -2,7 +2,7 @@
 
 Each line of `requests_LANGUAGE.txt` is one dialogue: a fact, another fact near it, a request for the first in other
 words, and a question. They were written and first measured before the rules that rank lower were set; those of
-`later_LANGUAGE.txt` were written afterwards, and no rule was changed for them.
+`later_LANGUAGE.txt` were written and first measured after them.
 """
 
 from __future__ import annotations

@@ -20,7 +20,9 @@ SHARE_CAP = 0.5
 LEAST_STANDING = 5.0
 LEAST_MARGIN = 1.6
 MOST_RATIO = 0.8
-LEAST_COSINE = 2.0
+LEAST_COSINE = 2.7
+# "How old I am" shares its few words with much.
+LEAST_COSINE_CLAUSE = 3.5
 LEAST_COVERAGE = 0.75
 # With less of it there, the rest is looked for alone.
 PROBED_COVERAGE = 0.15
@@ -33,15 +35,16 @@ PREFIX_SHARE = 0.15
 SUGGESTED_STANDING = 3.0
 SUGGESTIONS_MAX = 3
 # What is ranked lower while it is not sure: near by its meaning; less near and with a word of the referent; or less
-# near and alone. Where nothing is near, what was told in confidence, if it has any nearness at all.
+# near and apart from all others; or with the number that is asked for. Where nothing is, what was told in confidence.
 LOWERED_COSINE = 3.0
 LOWERED_COSINE_NAMED = 2.0
-LOWERED_COSINE_ALONE = 2.2
-LOWERED_ALONE = 0.5
+LOWERED_COSINE_APART = 2.2
+LOWERED_APART = 0.5
+LOWERED_COSINE_HOLDING = 1.5
 LOWERED_COSINE_CONFIDED = 0.5
 LOWERED_SHARE = 0.15
 LOWERED_SHARE_WEIGHT = 5.0
-LOWERED_MARGIN = 0.8
+LOWERED_MARGIN = 0.5
 LOWERED_MAX = 2
 UNCLEAR = "several memories fit, or none well enough"
 
@@ -80,7 +83,8 @@ _CONFIDED = re.compile(
     re.IGNORECASE,
 )
 _FIRST = re.compile(r"\b(?:i|i'\w+|my|mine|me|we|our|us)\b|我|咱|俺|本人", re.IGNORECASE)
-_OWN = re.compile(r"^(?:my|our)\b|^我", re.IGNORECASE)
+_OWN = re.compile(r"\b(?:i|i'\w+|my|our|we|we'\w+)\b|^[我咱俺]", re.IGNORECASE)
+_CLAUSE = re.compile(r"^(?:how|what|where|when|who|which|why|i|i'\w+|we)\b", re.IGNORECASE)
 _POSSESSOR = re.compile(r"\b([A-Z][\w-]+)'s?\b")
 _VALUE = re.compile(r"[A-Za-z_-]*\d[\w.:-]*\d|\d{2,}|[零〇一二三四五六七八九十百千万两幺]{2,}")
 _QUESTION = re.compile(r"[?？]\s*$")
@@ -88,6 +92,15 @@ _CJK = re.compile(f"[{CJK}]")
 # Nouns whose content is a number or a code, whatever of.
 _ASKS_VALUE = re.compile(
     r"\b(?:numbers?|codes?|digits?|figures?|amounts?|sizes?|dates?|combinations?)\b|号码|密码|数字|数目|[号码数]",
+    re.IGNORECASE,
+)
+_ASKS_AMOUNT = re.compile(r"\b(?:figures?|amounts?|sizes?|dates?)\b|数[字目]|尺码|鞋码", re.IGNORECASE)
+# Numbers that are no codes: years, days, times, amounts with their unit.
+_MEASURED = re.compile(
+    r"\b(?:in|since|until|till|by|from|before|after) (?:19|20)\d\d\b|[€$£¥]\s?\d[\d.,]*|\b\d\d?:\d\d\b"
+    r"|\b\d[\d.,]*\s?(?:%|euros?|dollars?|pounds?|quid|bucks|kilos?|kg|grams?|km|kilomet\w+|miles?|met(?:er|re)s?|cm"
+    r"|percent|years?|months?|weeks?|days?|hours?|minutes?|times|people|o'clock|[ap]m)\b"
+    r"|[\d零〇一二三四五六七八九十百千万两]+(?:多)?(?:元|块|岁|年|月|天|日|周|点|分钟|小时|个|次|人|公斤|斤|公里|里|米|平|倍|%)",
     re.IGNORECASE,
 )
 # Words that name no matter of their own.
@@ -151,13 +164,15 @@ def resolve(request: ForgetRequest, text: str, found: Sequence[Referent]) -> Res
         return nothing if nothing.lowered else replace(nothing, reason="nothing that was said fits")
     first = eligible[0]
     rivals = [r for r in eligible[1:] if not restates(r.text, first.text)]
-    if coverage(request.referent, "").lacks_value and values(first.text):
+    if _ASKS_VALUE.search(request.referent) and _has_asked_value(request.referent, first.text):
         # Where a number is asked for, what has none is no rival.
-        rivals = [r for r in rivals if values(r.text)]
+        rivals = [r for r in rivals if _has_asked_value(request.referent, r.text)]
     second = rivals[0] if rivals else None
     if request.certain and _stands_out(first, second):
         covered = coverage(request.referent, first.text)
-        if covered.share >= LEAST_COVERAGE and (first.cosine is None or first.cosine >= LEAST_COSINE):
+        least = LEAST_COSINE_CLAUSE if _CLAUSE.search(request.referent) else LEAST_COSINE
+        held = covered.share >= LEAST_COVERAGE and not covered.lacks_value
+        if held and (first.cosine is None or first.cosine >= least):
             return _resolved(request, text, first, found)
         partly = covered.share >= PROBED_COVERAGE and bool(covered.missing) and not covered.lacks_value
         if partly and (first.cosine or 0.0) >= PROBED_COSINE:
@@ -213,17 +228,38 @@ def _unclear(request: ForgetRequest, text: str, spoken: Sequence[Referent], elig
 
 def _near_enough(request: ForgetRequest, fitting: Sequence[Referent]) -> tuple[Referent, ...]:
     """Return the one or two that the request most likely means, and that are ranked lower until somebody decides."""
-    ordered = sorted(fitting, key=lambda r: -r.nearness)
+    clause = bool(_CLAUSE.search(request.referent))
+    ordered = sorted(fitting, key=lambda r: -((r.cosine or r.nearness) if clause else r.nearness))
     near = [r for r in ordered if _is_near(r)]
-    if coverage(request.referent, "").lacks_value:
-        near = [r for r in near if values(r.text)] or near
+    if _ASKS_VALUE.search(request.referent):
+        holding = [r for r in ordered if _has_asked_value(request.referent, r.text)]
+        near = [r for r in near if r in holding] or near or [r for r in holding if _at_least(r, LOWERED_COSINE_HOLDING)]
     if near:
         return tuple(r for r in near if near[0].nearness - r.nearness <= LOWERED_MARGIN)[:LOWERED_MAX]
-    rest = ordered[1].nearness if len(ordered) > 1 else 0.0
-    if ordered and (ordered[0].cosine or 0.0) >= LOWERED_COSINE_ALONE and ordered[0].nearness - rest >= LOWERED_ALONE:
-        return (ordered[0],)
-    confided = [r for r in ordered if (r.cosine or 0.0) >= LOWERED_COSINE_CONFIDED and _CONFIDED.search(r.text)]
-    return tuple(confided[:1])
+    return _standing_apart(ordered) or _confided(ordered)
+
+
+def _standing_apart(ordered: Sequence[Referent]) -> tuple[Referent, ...]:
+    """Return the first one or two, if they are about the speaker and all others are further away."""
+    for count in range(1, LOWERED_MAX + 1):
+        first, rest = ordered[:count], ordered[count:]
+        apart = len(first) == count and first[-1].nearness - (rest[0].nearness if rest else 0.0) >= LOWERED_APART
+        if apart and all(_at_least(r, LOWERED_COSINE_APART) and _is_personal(r.text) for r in first):
+            return tuple(first)
+    return ()
+
+
+def _confided(ordered: Sequence[Referent]) -> tuple[Referent, ...]:
+    told = [r for r in ordered if _at_least(r, LOWERED_COSINE_CONFIDED) and _CONFIDED.search(r.text)]
+    return tuple(told[:1])
+
+
+def _at_least(referent: Referent, cosine: float) -> bool:
+    return referent.cosine is not None and referent.cosine >= cosine
+
+
+def _is_personal(text: str) -> bool:
+    return bool(_FIRST.search(text) or _kin(text))
 
 
 def _is_near(referent: Referent) -> bool:
@@ -264,9 +300,14 @@ def coverage(referent: str, text: str) -> Coverage:
         total, held = total + weight, held + there
         missing += [rest] if rest else []
     if wanted:
-        total, held = total + 1, held + bool(values(text))
-    lacks = wanted and not values(text)
+        total, held = total + 1, held + _has_asked_value(about, text)
+    lacks = wanted and not _has_asked_value(about, text)
     return Coverage(share=held / total if total else 0.0, missing=" ".join(missing), lacks_value=lacks)
+
+
+def _has_asked_value(referent: str, text: str) -> bool:
+    """Whether a text has the number that a referent asks for: a code is no year and no amount."""
+    return bool(values(text if _ASKS_AMOUNT.search(referent) else _MEASURED.sub(" ", text)))
 
 
 def _spaced(word: str, known: frozenset[str]) -> tuple[float, float, str]:
@@ -294,7 +335,7 @@ def _spaceless(word: str, known: frozenset[str]) -> tuple[float, float, str]:
 
 def _related(request: ForgetRequest, referent: Referent) -> Referent:
     """Return a referent that shares no word, but a word's beginning ("garden", "gardener"), with a share for that."""
-    if referent.share > 0 or not _OWN.match(request.referent):
+    if referent.share > 0 or not _OWN.search(request.referent):
         return referent
     ours = [w for w in _content(request.referent) if w.isascii() and len(w) >= PREFIX]
     theirs = {w[:PREFIX] for w in _content(referent.text) if w.isascii()}
@@ -343,7 +384,7 @@ def _person_fits(request: ForgetRequest, referent: Referent) -> bool:
     names = set(_POSSESSOR.findall(request.referent))
     if names:
         return any(name in referent.text for name in names)
-    if _OWN.match(request.referent) and referent.role is not None:
+    if _OWN.search(request.referent) and referent.role is not None:
         return bool(_FIRST.search(referent.text)) and not said
     return True
 
@@ -353,12 +394,12 @@ def _person_may_fit(request: ForgetRequest, referent: Referent) -> bool:
     if _person_fits(request, referent):
         return True
     names, asked = _POSSESSOR.findall(request.referent), _kin(request.referent)
-    if names or not (asked or _OWN.match(request.referent)):
+    if names or not (asked or _OWN.search(request.referent)):
         return False
     said = _kin(referent.text)
     if asked:
         return not said or bool(_families(asked) & _families(said))
-    return bool(_FIRST.search(referent.text)) and not _is_of_someone(referent.text)
+    return not _is_of_someone(referent.text)
 
 
 def _is_of_someone(text: str) -> bool:
