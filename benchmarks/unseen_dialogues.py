@@ -1,7 +1,7 @@
 """Dialogues with a request to forget, made from lines in `unseen/`: a fact among small talk, then a request.
 
 Each line of `requests_LANGUAGE.txt` is one dialogue: a fact, another fact near it, a request for the first in other
-words, and a question. They were written and first measured before the rules that rank lower were set; those of
+words, and a question. They were written before the rules that rank lower, which were improved on them; those of
 `later_LANGUAGE.txt` were written and first measured after them.
 """
 

@@ -104,6 +104,16 @@ def test_what_may_be_meant_ranks_lower_until_that_is_undone(memory: Memory) -> N
     assert [memory.get(h.memory_id).status for h in hints] == [Status.CURRENT] * 2
 
 
+def test_the_answer_that_repeats_what_ranks_lower_does_so_too(memory: Memory) -> None:
+    answer = {"role": "assistant", "content": "Noted, 1122 for the gym."}
+    memory.add([{"role": "user", "content": "My gym code is 1122."}, answer], user_id="ana")
+    chat(memory, "My bike code is 3344.", user_id="ana")
+    hints = memory.add("Please forget the code I gave you.", user_id="ana").suggestions
+    lowered = {r.text for r in memory.get_all(user_id="ana").items if r.status is Status.SUPERSEDED}
+    assert lowered == {"My gym code is 1122.", "My bike code is 3344.", answer["content"]}
+    assert {h.text for h in hints if h.change_id is not None} == lowered
+
+
 def test_what_the_same_call_said_can_rank_lower(memory: Memory) -> None:
     said = [*CHATTER[:4], "My gym code is 1122.", "My bike code is 3344.", "Please forget the code I gave you."]
     result = memory.add([{"role": "user", "content": text} for text in said], user_id="ana")

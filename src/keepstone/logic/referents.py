@@ -211,7 +211,8 @@ def lowered_with_answers(request: ForgetRequest, resolution: Resolution, found: 
     lowered = {r.key: r for r in resolution.lowered}
     for first in resolution.lowered:
         lowered |= {r.key: r for r in found if r.key != first.key and _repeats(r, first, request)}
-    return replace(resolution, lowered=tuple(lowered.values()))
+    suggested = {r.key: r for r in resolution.suggested} | lowered
+    return replace(resolution, lowered=tuple(lowered.values()), suggested=tuple(suggested.values()))
 
 
 def _resolved(request: ForgetRequest, text: str, first: Referent, found: Sequence[Referent]) -> Resolution:

@@ -50,11 +50,7 @@ class Writer:
     """Carries out one batch on a connection that is inside a write transaction."""
 
     def __init__(
-        self,
-        db: apsw.Connection,
-        batch: Batch,
-        new_id: NewId,
-        loader: Callable[[Writer, Load], Outcome],
+        self, db: apsw.Connection, batch: Batch, new_id: NewId, loader: Callable[[Writer, Load], Outcome]
     ) -> None:
         self._works: tuple[tuple[type, Callable[[Any], Outcome]], ...] = (
             (AppendMessage, self._append),
@@ -367,20 +363,25 @@ class Writer:
             by = newer[0]
             if newer[8] is None:
                 self.db.execute("UPDATE memories SET valid_from = ? WHERE key = ?", (at, by))
-        self._supersede_row(place, row[0], row[4], at, by, inverse_of=op.inverse_of)
+        change = self.write_change(
+            place, Action.SUPERSEDE, row[0], row[4], row[4], related=by, inverse_of=op.inverse_of
+        )
+        self._set_superseded(row[0], change, at, by)
         return Outcome(kind="stored", memory_id=op.memory_id)
 
-    def _supersede_row(self, place: Place, key: int, number: int, at: int, by: int | None, **why: str | None) -> None:
-        change = self.write_change(place, Action.SUPERSEDE, key, number, number, related=by, **why)
-        sql = (
-            "UPDATE memories SET status = 1, valid_to = ?, superseded_by = ?, changed = ?, updated_at = ? WHERE key = ?"
-        )
+    def _set_superseded(self, key: int, change: int, at: int | None, by: int | None) -> None:
+        sql = "UPDATE memories SET status=1, valid_to = ?, superseded_by = ?, changed = ?, updated_at = ? WHERE key = ?"
         self.db.execute(sql, (at, by, change, self._at, key))
 
     def _retire(self, op: Retire) -> Outcome:
         row, place = self._visible(op.memory_id, op.expected_revision)
-        self._retire_row(place, row[0], row[4], inverse_of=op.inverse_of)
+        change = self.write_change(place, Action.DELETE, row[0], row[4], None, inverse_of=op.inverse_of)
+        self._set_retired(row[0], change)
         return Outcome(kind="stored", memory_id=op.memory_id, retired=1)
+
+    def _set_retired(self, key: int, change: int) -> None:
+        sql = "UPDATE memories SET status = 2, changed = ?, updated_at = ? WHERE key = ?"
+        self.db.execute(sql, (change, self._at, key))
 
     def _forget(self, op: Forget) -> Outcome:
         id = op.memory_id if op.message_id is None else self._appended.get(op.message_id)
@@ -389,17 +390,13 @@ class Writer:
         if op.request not in self._appended or found is None or found[2] > last:
             return Outcome(kind="replay", memory_id=id)
         place, key, _, revision = self.places.at(found[0]), *found[1:]
-        if op.lower:
-            self._supersede_row(place, key, revision, self._at, None, reason=op.reason)
-        else:
-            self._retire_row(place, key, revision, reason=op.reason)
-        return Outcome(kind="stored", memory_id=id, retired=int(not op.lower), change_id=self._changes[-1])
-
-    def _retire_row(self, place: Place, key: int, revision: int, **why: str | None) -> None:
         # What was asked for has its own reason; else it is that of the batch.
-        change = self.write_change(place, Action.DELETE, key, revision, None, **why)
-        sql = "UPDATE memories SET status = 2, changed = ?, updated_at = ? WHERE key = ?"
-        self.db.execute(sql, (change, self._at, key))
+        if op.lower:
+            change = self.write_change(place, Action.SUPERSEDE, key, revision, revision, reason=op.reason)
+            self._set_superseded(key, change, self._at, None)
+        else:
+            self._set_retired(key, self.write_change(place, Action.DELETE, key, revision, None, reason=op.reason))
+        return Outcome(kind="stored", memory_id=id, retired=int(not op.lower), change_id=self._changes[-1])
 
     def _retire_scope(self, op: RetireScope) -> Outcome:
         sql = "SELECT key, revision FROM memories WHERE scope = ? AND status <= 1"
@@ -409,7 +406,7 @@ class Writer:
             for key, revision in self.db.execute(sql, (scope_key,))
         ]
         for key, revision, place in sorted(found, key=lambda f: f[0]):
-            self._retire_row(place, key, revision)
+            self._set_retired(key, self.write_change(place, Action.DELETE, key, revision, None))
         return Outcome(kind="stored", retired=len(found))
 
     def _restore(self, op: Restore) -> Outcome:
