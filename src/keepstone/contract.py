@@ -183,16 +183,19 @@ class Retire:
 class Forget:
     """Take a memory back because *request*, a message appended earlier in the same batch, asks for it.
 
+    With *lower* it is only marked as superseded since the batch, by nothing: it stays, and ranks lower.
+
     `memory_id` names the memory, or `message_id` a message appended earlier in the same batch: then the memory made
     from it goes, or the one that it joined. Nothing happens, and the outcome is `replay`, if the request or that
-    message was there already, or if no verb but `history` shows the memory any more. The outcome of what was done has
-    its `change_id`.
+    message was there already, or if no verb but `history` shows the memory any more; with *lower*, also if it is
+    superseded. The outcome of what was done has its `change_id`.
     """
 
     request: str
     memory_id: str | None = None
     message_id: str | None = None
     reason: str | None = None
+    lower: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -244,8 +244,9 @@ async def _result(store: Store, batch: Batch, applied: Applied, wishes: requests
     outcomes = [o for o in applied.outcomes if o.message_id is not None]
     forgotten = requests.forgotten(batch.operations, applied.outcomes, wishes.texts)
     gone = {f.memory_id for f in forgotten}
-    if any(o.kind == "refreshed" for o in outcomes):
-        # A memory of this very batch may have been joined by a later message of it: what stands there now counts.
+    hints = requests.suggested(batch.operations, applied.outcomes, wishes.suggestions)
+    if any(o.kind == "refreshed" for o in outcomes) or any(h.change_id is not None for h in hints):
+        # A later message of this very batch may have joined a memory of it, or ranked it lower: the store knows.
         stored = [o.memory_id for o in outcomes if o.kind == "stored" and o.memory_id is not None]
         records = await store.get(stored, batch.scope or Scope(tenant=batch.tenant))
     else:
@@ -265,7 +266,7 @@ async def _result(store: Store, batch: Batch, applied: Applied, wishes: requests
         ),
         batch_id=applied.batch_id,
         forgotten=forgotten,
-        suggestions=wishes.suggestions,
+        suggestions=hints,
     )
 
 

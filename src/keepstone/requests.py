@@ -61,7 +61,7 @@ async def plan(
     for place, request in requests.items():
         text = appends[place].content
         spoken = [a for a in appends[:place] if a.id not in silent]
-        look = _Look(store, embedder, owner, spoken, now)
+        look = _Look(store, embedder, owner, spoken, now, appends[place].occurred_at)
         known = await look.at(request.referent)
         resolution = referents.resolve(request, text, known)
         if resolution.probe is not None and embedder is not None:
@@ -70,6 +70,10 @@ async def plan(
         if resolution.meant:
             known = await look.with_answers(known, resolution.meant[0].key)
             resolution = referents.resumed(request, text, resolution, known)
+        elif resolution.lowered:
+            for likely in resolution.lowered:
+                known = await look.with_answers(known, likely.key)
+            resolution = referents.lowered_with_answers(request, resolution, known)
         made.enter(appends, place, resolution)
     return Plan(operations=tuple(made.operations), texts=made.texts, suggestions=tuple(made.suggestions))
 
@@ -84,8 +88,10 @@ class _Look:
         scope: Scope,
         earlier: Sequence[AppendMessage],
         now: datetime,
+        asked_at: datetime | None,
     ) -> None:
         self._store, self._embedder, self._scope, self._now = store, embedder, scope, now
+        self._asked_at = asked_at
         self._earlier = earlier
         self._records: dict[str, MemoryRecord] = {}
 
@@ -104,9 +110,15 @@ class _Look:
         )
         found = await self._store.candidates(query)
         records = await self._store.get(list(dict.fromkeys(c.memory_id for c in found.items)), self._scope)
+        records = [r for r in records if not self._is_later(r)]
         self._records |= {r.id: r for r in records}
         calibration = calibration_of(None if embedder is None else embedder.key.name, language(words))
         return _stored(found, records, calibration) + _said_before(self._earlier, query, found, calibration)
+
+    def _is_later(self, record: MemoryRecord) -> bool:
+        """Whether a memory was said after the request: then the request cannot mean it."""
+        asked_at, said_at = self._asked_at, record.occurred_at
+        return asked_at is not None and said_at is not None and said_at > asked_at
 
     async def with_answers(self, known: Sequence[Referent], meant: str) -> list[Referent]:
         """Return *known* with those marked whose message comes directly after that of the memory *meant*."""
@@ -148,17 +160,30 @@ class _Made:
                     reason=reason,
                 )
             )
+        self._enter_likely(by_message, asking, resolution)
+
+    def _enter_likely(
+        self, by_message: Mapping[str, AppendMessage], asking: AppendMessage, resolution: Resolution
+    ) -> None:
+        request = asking.external_id or asking.id
+        for lowered in (r.key for r in resolution.lowered):
+            said = by_message.get(lowered)
+            self.operations.append(
+                Forget(
+                    request=asking.id,
+                    memory_id=lowered if said is None else None,
+                    message_id=None if said is None else lowered,
+                    reason=f"may be what message {request} asks to forget",
+                    lower=True,
+                )
+            )
         told = [asking] if resolution.request_tells and not resolution.meant else []
         likely = [(r.key, r.text) for r in resolution.suggested] + [(a.id, a.content) for a in told]
         for key, text in likely:
             memory_id = by_message[key].memory.id if key in by_message else key
             self.suggestions.append(
                 Suggestion(
-                    action="forget",
-                    memory_id=memory_id,
-                    text=text,
-                    message_id=asking.external_id or asking.id,
-                    reason=resolution.reason,
+                    action="forget", memory_id=memory_id, text=text, message_id=request, reason=resolution.reason
                 )
             )
 
@@ -176,8 +201,25 @@ def forgotten(
             message_id=public.get(operation.request) or operation.request,
         )
         for operation, outcome in zip(operations, outcomes, strict=False)
-        if isinstance(operation, Forget) and outcome.change_id is not None and outcome.memory_id is not None
+        if isinstance(operation, Forget) and not operation.lower
+        if outcome.change_id is not None and outcome.memory_id is not None
     )
+
+
+def suggested(
+    operations: Sequence[object], outcomes: Sequence[Outcome], suggestions: Sequence[Suggestion]
+) -> tuple[Suggestion, ...]:
+    """Return *suggestions*, each with the change by which an operation ranked its memory lower, if one did."""
+    done = list(zip(operations, outcomes, strict=False))
+    lowered = {
+        outcome.memory_id: outcome.change_id
+        for operation, outcome in done
+        if isinstance(operation, Forget) and operation.lower and outcome.change_id is not None
+    }
+    # A message of this batch may have joined a memory that was there.
+    there = {o.memory.id: outcome.memory_id for o, outcome in done if isinstance(o, AppendMessage)}
+    made = [replace(s, memory_id=there.get(s.memory_id) or s.memory_id) for s in suggestions]
+    return tuple(replace(s, change_id=lowered.get(s.memory_id)) for s in made)
 
 
 def _without_session(scope: Scope) -> Scope:

@@ -240,6 +240,7 @@ class Suggestion(_Plain):
     """What a message may have asked for and was not done, because it was not clear enough.
 
     `action` says what to do with the memory, `reason` why it was not done; `message_id` is the message that asked.
+    `change_id` is the change that ranked the memory lower meanwhile, to undo it; None if nothing was changed.
     """
 
     action: Literal["forget"]
@@ -247,6 +248,7 @@ class Suggestion(_Plain):
     text: str
     message_id: str
     reason: str
+    change_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

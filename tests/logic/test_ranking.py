@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keepstone.contract import Candidate, Candidates, Corpus
+from keepstone.logic.questions import Intent, Question
 from keepstone.logic.ranking import (
     UNKNOWN_EMBEDDER,
     WEIGHTS,
@@ -128,6 +129,15 @@ def test_what_was_superseded_ranks_and_scores_lower() -> None:
     assert [first.candidate.memory_id, second.candidate.memory_id] == ["m", "old"]
     assert first.fused - second.fused == pytest.approx(WEIGHTS.superseded)
     assert first.score > second.score
+
+
+@pytest.mark.parametrize(("status", "first"), [(Status.CURRENT, "later"), (Status.SUPERSEDED, "older")])
+def test_what_was_superseded_succeeds_nothing(status: Status, first: str) -> None:
+    older = replace(PLAIN, memory_id="older", cosine=0.6, recency=2)
+    later = replace(PLAIN, memory_id="later", cosine=0.5, recency=7, status=status)
+    both = replace(found(older, later), alike=((0, 1, 0.9),))
+    now = Question(text="Where do I work now?", intent=Intent.NOW)
+    assert rank(both, UNKNOWN_EMBEDDER, question=now)[0].candidate.memory_id == first
 
 
 def test_a_memory_stands_by_its_best_unit() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from keepstone import Memory
 from keepstone.embedders.hashing import HashingEmbedder
+from keepstone.types import Status
 from tests.pipeline.opening import Open
 
 CHATTER = (
@@ -90,6 +91,55 @@ def test_when_several_fit_nothing_goes_and_they_are_suggested(memory: Memory) ->
     assert result.forgotten == ()
     assert {s.text for s in result.suggestions} >= {"My gym code is 1122.", "My bike code is 3344."}
     assert {s.action for s in result.suggestions} == {"forget"}
+
+
+def test_what_may_be_meant_ranks_lower_until_that_is_undone(memory: Memory) -> None:
+    chat(memory, "My gym code is 1122.", "My bike code is 3344.", user_id="ana")
+    hints = memory.add("Please forget the code I gave you.", user_id="ana").suggestions
+    assert {h.text for h in hints if h.change_id is not None} == {"My gym code is 1122.", "My bike code is 3344."}
+    assert [memory.get(h.memory_id).status for h in hints] == [Status.SUPERSEDED] * 2
+    for hint in hints:
+        assert hint.change_id is not None
+        memory.undo(hint.change_id)
+    assert [memory.get(h.memory_id).status for h in hints] == [Status.CURRENT] * 2
+
+
+def test_the_answer_that_repeats_what_ranks_lower_does_so_too(memory: Memory) -> None:
+    answer = {"role": "assistant", "content": "Noted, 1122 for the gym."}
+    memory.add([{"role": "user", "content": "My gym code is 1122."}, answer], user_id="ana")
+    chat(memory, "My bike code is 3344.", user_id="ana")
+    hints = memory.add("Please forget the code I gave you.", user_id="ana").suggestions
+    lowered = {r.text for r in memory.get_all(user_id="ana").items if r.status is Status.SUPERSEDED}
+    assert lowered == {"My gym code is 1122.", "My bike code is 3344.", answer["content"]}
+    assert {h.text for h in hints if h.change_id is not None} == lowered
+
+
+def test_what_the_same_call_said_can_rank_lower(memory: Memory) -> None:
+    said = [*CHATTER[:4], "My gym code is 1122.", "My bike code is 3344.", "Please forget the code I gave you."]
+    result = memory.add([{"role": "user", "content": text} for text in said], user_id="ana")
+    lowered = {r.text for r in result.memories if r.status is Status.SUPERSEDED}
+    assert lowered == {"My gym code is 1122.", "My bike code is 3344."}
+    assert {h.memory_id for h in result.suggestions} == {r.id for r in result.memories if r.text in lowered}
+
+
+def test_a_request_that_comes_again_ranks_nothing_lower_again(memory: Memory) -> None:
+    chat(memory, "My gym code is 1122.", "My bike code is 3344.", user_id="ana")
+    ask = {"role": "user", "content": "Please forget the code I gave you.", "id": "ask"}
+    for hint in memory.add(ask, user_id="ana").suggestions:
+        memory.undo(hint.change_id or "")
+    again = memory.add(ask, user_id="ana")
+    assert (again.forgotten, again.suggestions) == ((), ())
+    assert {r.status for r in memory.get_all(user_id="ana").items} == {Status.CURRENT}
+
+
+def test_what_was_said_after_a_request_is_not_meant(memory: Memory) -> None:
+    chat(memory, user_id="ana")
+    memory.add({"role": "user", "content": CASES[0][0], "timestamp": "2025-05-02T10:00:00Z"}, user_id="ana")
+    asked = {"role": "user", "content": CASES[0][1], "timestamp": "2025-05-01T10:00:00Z"}
+    result = memory.add(asked, user_id="ana")
+    assert (result.forgotten, result.suggestions) == ((), ())
+    asked["timestamp"] = "2025-05-03T10:00:00Z"
+    assert [f.text for f in memory.add(asked, user_id="ana").forgotten] == [CASES[0][0]]
 
 
 @pytest.mark.parametrize("said", ["My sister's weight is 61 kilos.", "我妹妹体重五十一公斤。"])

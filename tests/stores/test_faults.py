@@ -32,6 +32,7 @@ BROKEN = {
     "ignored idempotency key": "idempotency_keys",
     "learned echo": "echoes_make_no_memory",
     "request carried out twice": "forgetting_on_request",
+    "request carried out too far": "ranking_lower_on_request",
     "request not carried out": "forgetting_what_was_just_said",
     "ignored revision": "expected_revisions",
     "mixed vector spaces": "embedders_do_not_mix",

@@ -68,7 +68,11 @@ def add(
     for taken in result.forgotten:
         output.line(f"Forgotten, as asked: {output.one_line(taken.text)} (keepstone undo {taken.change_id})")
     for hint in result.suggestions:
-        output.line(f"Not forgotten, {hint.reason}: {output.one_line(hint.text)} (keepstone delete {hint.memory_id})")
+        todo = f"keepstone delete {hint.memory_id}"
+        done = "Not forgotten"
+        if hint.change_id is not None:
+            done, todo = "Ranked lower", f"{todo}, or keepstone undo {hint.change_id}"
+        output.line(f"{done}, {hint.reason}: {output.one_line(hint.text)} ({todo})")
 
 
 def update(

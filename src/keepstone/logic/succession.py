@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from keepstone.contract import Candidate, Candidates
 from keepstone.logic.questions import Intent, Question
 from keepstone.logic.traits import QUESTION, SOMEONE_ELSE
+from keepstone.types import Status
 
 # How many of the best are looked at, and among how many their successors or predecessors are looked for.
 LEADING = 12
@@ -69,6 +70,8 @@ def _now(
     successor: dict[int, int] = {}
     for place in leading:
         later = [(c, o) for c, o in near.get(place, ()) if c >= least and _follows(items[o], items[place])]
+        # What was superseded itself says no longer how things stand.
+        later = [(c, o) for c, o in later if items[o].status is not Status.SUPERSEDED]
         if later:
             successor[place] = max(later)[1]
     for place in sorted(successor, key=lambda p: items[p].recency):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from keepstone.testing import _agreement, _echoes, _lifecycle, _scopes, _writes
+from keepstone.testing import _agreement, _echoes, _lifecycle, _requests, _scopes, _writes
 from keepstone.testing._script import MakeStore
 
 __all__ = ["LAWS", "Law", "MakeStore", "check"]
@@ -27,8 +27,9 @@ LAWS: tuple[Law, ...] = (
     _writes.said_again,
     _writes.idempotency_keys,
     _writes.expected_revisions,
-    _writes.forgetting_on_request,
-    _writes.forgetting_what_was_just_said,
+    _requests.forgetting_on_request,
+    _requests.ranking_lower_on_request,
+    _requests.forgetting_what_was_just_said,
     _echoes.echoes_make_no_memory,
     _writes.all_or_nothing,
     _writes.history_is_complete,

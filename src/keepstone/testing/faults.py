@@ -333,6 +333,15 @@ class _DeafToRequests(PassingStore):
         return await self.inner.apply(replace(batch, operations=operations))
 
 
+class _RashForgetting(PassingStore):
+    """What a request may mean is taken back at once."""
+
+    async def apply(self, batch: Batch) -> Applied:
+        sure: dict[str, Any] = {"lower": False}
+        operations = tuple(replace(o, **sure) if isinstance(o, Forget) else o for o in batch.operations)
+        return await self.inner.apply(replace(batch, operations=operations))
+
+
 class _IgnoredRevision(PassingStore):
     """An expected revision is not looked at."""
 
@@ -397,6 +406,7 @@ FAULTS: Mapping[str, Callable[[Store], Store]] = {
     "learned echo": _LearnedEcho,
     "request carried out twice": _EagerForgetting,
     "request not carried out": _DeafToRequests,
+    "request carried out too far": _RashForgetting,
     "ignored revision": _IgnoredRevision,
     "mixed vector spaces": _MixedVectors,
     "hasty adoption": _HastyAdoption,

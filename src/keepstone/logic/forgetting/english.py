@@ -173,13 +173,17 @@ _ABOUT = re.compile(
     re.IGNORECASE,
 )
 _OWN = re.compile(
-    r"^(?:that |about |the (?:\w+ ){1,3}of |all |both |what |where |how |who |when )*(?:my|our|mine)\b", re.IGNORECASE
+    r"^(?:that |about |everything |anything |the (?:\w+ ){1,3}of |all |both |what |where |how |who |when )*"
+    r"(?:my|our|mine)\b",
+    re.IGNORECASE,
 )
 _OTHERS = re.compile(r"^(?:that |about )?(?:[a-z]+ )?[A-Z]?[\w-]+(?:'s|s')\b", re.IGNORECASE)
 _CLAUSE_OBJECT = re.compile(
-    r"^(?:about )?(?:that (?:i|we|my|our)\b|me \w+ing\b|(?:where|how|who|what|when|why) (?:i|my|we|our)\b)",
+    r"^(?:about )?(?:that (?:i|we|my|our)\b|me \w+ing\b|(?:where|how|who|what|when|why|which)(?: (?!you\b)\w+){0,2}"
+    r" (?:i|my|we|our)\b)",
     re.IGNORECASE,
 )
+_STATES = re.compile(r"^(?:about )?that (?:i|we|my|our)\b", re.IGNORECASE)
 _PERSONAL = re.compile(r"(?i:\b(?:i|my|our|me|us|we|mine)\b)|\b[A-Z]\w+'s\b|(?<=about )[A-Z]\w+")
 _THE = re.compile(r"^(?:about )?(?:the|that|those|these|this)\s+\w", re.IGNORECASE)
 _PRONOUN = re.compile(
@@ -351,7 +355,8 @@ def _judged(
         return None
     if _PRONOUN.match(cleaned) or not cleaned:
         return _by_antecedent(command, cleaned, earlier, before, placed)
-    if command.kind in ("delete", "take", "keep") and not placed and not told and _ARTEFACT.search(cleaned):
+    artefact = _ARTEFACT.search(cleaned) and not _STATES.match(cleaned)
+    if command.kind in ("delete", "take", "keep") and not placed and not told and artefact:
         return None
     if command.kind == "forget" and re.search(r"\byou(?:'ve)? (?:know|learned)", raw) and not _PERSONAL.search(raw):
         return None

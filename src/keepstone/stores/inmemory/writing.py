@@ -331,8 +331,19 @@ class Writer(Transaction):
         memory = None if id is None else self.tenant.memories.get(id)
         if operation.request not in self._appended or memory is None or not memory.visible:
             return Outcome(kind="replay", memory_id=id)
+        if operation.lower:
+            return self._rank_lower(memory, operation.reason)
         self._take_back(memory, None, operation.reason)
         return Outcome(kind="stored", memory_id=id, retired=1, change_id=self.logged[-1])
+
+    def _rank_lower(self, memory: StoredMemory, reason: str | None) -> Outcome:
+        if memory.record.status is Status.SUPERSEDED:
+            return Outcome(kind="replay", memory_id=memory.record.id)
+        number, at = memory.record.revision, self.batch.at
+        self.log(memory.record, Action.SUPERSEDE, old=number, new=number, reason=reason)
+        record = replace(memory.record, status=Status.SUPERSEDED, valid_to=at, updated_at=at)
+        self.tenant.put_memory(replace(memory, record=record, superseded_by=None))
+        return Outcome(kind="stored", memory_id=record.id, change_id=self.logged[-1])
 
     def _retire_scope(self, operation: RetireScope) -> Outcome:
         if operation.scope.tenant != self.batch.tenant:

@@ -50,11 +50,7 @@ class Writer:
     """Carries out one batch on a connection that is inside a write transaction."""
 
     def __init__(
-        self,
-        db: apsw.Connection,
-        batch: Batch,
-        new_id: NewId,
-        loader: Callable[[Writer, Load], Outcome],
+        self, db: apsw.Connection, batch: Batch, new_id: NewId, loader: Callable[[Writer, Load], Outcome]
     ) -> None:
         self._works: tuple[tuple[type, Callable[[Any], Outcome]], ...] = (
             (AppendMessage, self._append),
@@ -370,34 +366,37 @@ class Writer:
         change = self.write_change(
             place, Action.SUPERSEDE, row[0], row[4], row[4], related=by, inverse_of=op.inverse_of
         )
-        self.db.execute(
-            "UPDATE memories SET status = 1, valid_to = ?, superseded_by = ?, changed = ?, updated_at = ?"
-            " WHERE key = ?",
-            (at, by, change, self._at, row[0]),
-        )
+        self._set_superseded(row[0], change, at, by)
         return Outcome(kind="stored", memory_id=op.memory_id)
+
+    def _set_superseded(self, key: int, change: int, at: int | None, by: int | None) -> None:
+        sql = "UPDATE memories SET status=1, valid_to = ?, superseded_by = ?, changed = ?, updated_at = ? WHERE key = ?"
+        self.db.execute(sql, (at, by, change, self._at, key))
 
     def _retire(self, op: Retire) -> Outcome:
         row, place = self._visible(op.memory_id, op.expected_revision)
-        self._retire_row(row[0], row[4], place, op.inverse_of)
+        change = self.write_change(place, Action.DELETE, row[0], row[4], None, inverse_of=op.inverse_of)
+        self._set_retired(row[0], change)
         return Outcome(kind="stored", memory_id=op.memory_id, retired=1)
+
+    def _set_retired(self, key: int, change: int) -> None:
+        sql = "UPDATE memories SET status = 2, changed = ?, updated_at = ? WHERE key = ?"
+        self.db.execute(sql, (change, self._at, key))
 
     def _forget(self, op: Forget) -> Outcome:
         id = op.memory_id if op.message_id is None else self._appended.get(op.message_id)
         found = None if id is None else self._ours("memories", "key, status, revision", id)
-        if op.request not in self._appended or found is None or found[2] > enc.LAST_VISIBLE:
+        last = enc.CURRENT if op.lower else enc.LAST_VISIBLE
+        if op.request not in self._appended or found is None or found[2] > last:
             return Outcome(kind="replay", memory_id=id)
-        self._retire_row(found[1], found[3], self.places.at(found[0]), reason=op.reason)
-        return Outcome(kind="stored", memory_id=id, retired=1, change_id=self._changes[-1])
-
-    def _retire_row(
-        self, key: int, revision: int, place: Place, inverse_of: str | None = None, reason: str | None = None
-    ) -> None:
+        place, key, _, revision = self.places.at(found[0]), *found[1:]
         # What was asked for has its own reason; else it is that of the batch.
-        change = self.write_change(place, Action.DELETE, key, revision, None, inverse_of=inverse_of, reason=reason)
-        self.db.execute(
-            "UPDATE memories SET status = 2, changed = ?, updated_at = ? WHERE key = ?", (change, self._at, key)
-        )
+        if op.lower:
+            change = self.write_change(place, Action.SUPERSEDE, key, revision, revision, reason=op.reason)
+            self._set_superseded(key, change, self._at, None)
+        else:
+            self._set_retired(key, self.write_change(place, Action.DELETE, key, revision, None, reason=op.reason))
+        return Outcome(kind="stored", memory_id=id, retired=int(not op.lower), change_id=self._changes[-1])
 
     def _retire_scope(self, op: RetireScope) -> Outcome:
         sql = "SELECT key, revision FROM memories WHERE scope = ? AND status <= 1"
@@ -407,7 +406,7 @@ class Writer:
             for key, revision in self.db.execute(sql, (scope_key,))
         ]
         for key, revision, place in sorted(found, key=lambda f: f[0]):
-            self._retire_row(key, revision, place)
+            self._set_retired(key, self.write_change(place, Action.DELETE, key, revision, None))
         return Outcome(kind="stored", retired=len(found))
 
     def _restore(self, op: Restore) -> Outcome:
