@@ -9,16 +9,21 @@ questions, were taken back (which should be none) or ranked lower.
 from __future__ import annotations
 
 import argparse
+import asyncio
+import statistics
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
+
+import numpy as np
 
 from benchmarks import unseen_dialogues
 from benchmarks.retriever import embedder
 from keepstone import AddResult, Memory
 from keepstone.evaluation.pack import Record, conversations, read
 from keepstone.evaluation.retriever import LIMITS, USER, StandingClock
+from keepstone.logic.forgetting import forget_request
 from keepstone.protocols import Embedder
 
 HITS = 10
@@ -106,6 +111,20 @@ def _ask(memory: Memory, record: Record, clock: StandingClock, counts: Counts) -
             counts.leaked += any(set(question.forbidden) & set(h.sources) for h in hits)
 
 
+def background(packs: Mapping[str, Sequence[Record]]) -> tuple[float, float]:
+    """Return mean and deviation of the cosines of what requests name with the texts of other records."""
+    model = embedder()
+    found: list[float] = []
+    for records in packs.values():
+        for record in records:
+            words = [r.referent for t in record.turns if (r := forget_request(t.text)) is not None]
+            others = [t.said for other in records if other is not record for t in other.turns]
+            if words and others:
+                asked = np.array(asyncio.run(model.embed(words, "query")))
+                found += (asked @ np.array(asyncio.run(model.embed(others, "document"))).T).ravel().tolist()
+    return statistics.fmean(found), statistics.pstdev(found)
+
+
 def main() -> None:
     """Run on the packs named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -113,11 +132,15 @@ def main() -> None:
     parser.add_argument("--unseen", action="store_true", help="also the dialogues that come along")
     parser.add_argument("--embedder", default="", help="another embedder; none is words alone")
     parser.add_argument("--quiet", action="store_true")
+    parser.add_argument("--background", action="store_true", help="only how far requests are from unrelated texts")
     given = parser.parse_args()
     packs = {p.stem: read(p).records for p in given.packs}
     if given.unseen:
         sets, tags = unseen_dialogues.SETS, unseen_dialogues.LANGUAGES
         packs |= {f"{of}_{tag}": unseen_dialogues.records(tag, of) for of in sets for tag in tags}
+    if given.background:
+        print("mean {:.3f}, deviation {:.3f}".format(*background(packs)))
+        return
     for name, records in packs.items():
         print(name)
         found = run(records, given.embedder or embedder(), loud=not given.quiet)

