@@ -26,7 +26,8 @@ _HOW_MANY = re.compile(
     re.IGNORECASE,
 )
 _BEFORE = re.compile(
-    r"\b(?:before|earlier|first|original(?:ly)?|initial(?:ly)?|previous(?:ly)?|former(?:ly)?|used to|at the start"
+    r"\b(?:before|earlier|first(?! (?:year|grade|class|name|floor|aid|of))|original(?:ly)?|initial(?:ly)?"
+    r"|previous(?:ly)?|former(?:ly)?|used to|at the start"
     r"|in the beginning|back then|once|old|no longer|until then|start(?:ed)? out|gave up|give up)\b"
     r"|以前|之前|原来|原先|原本|最早|最初|最开始|一开始|开头|起初|当初|从前|过去|早先|先前|以往|曾经|那时|当时|那阵子|那会儿|第一次",
     re.IGNORECASE,
