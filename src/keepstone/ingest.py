@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from keepstone import requests
 from keepstone.contract import (
     AppendEcho,
     AppendMessage,
@@ -32,6 +31,9 @@ from keepstone.logic.traits import traits
 from keepstone.logic.vectors import checked
 from keepstone.protocols import Embedder, Store
 from keepstone.types import OWNER_KINDS, AddResult, Duplicate, MemoryRecord, Message, Metadata, Scope, Status
+
+if TYPE_CHECKING:
+    from keepstone import requests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,16 +102,20 @@ async def add(
         if earlier is not None and earlier[1] != fingerprint:
             raise ConflictError("This idempotency key was used for another request.")
     cut = [units(m.content, m.name) for m in request.messages]
+    began = [_began(m, now) for m in request.messages]
     # What is there already needs no vector; only messages with an id or a time can be told before they are written.
     there = [earlier is not None] * len(cut)
     if earlier is None and any(m.id is not None or m.timestamp is not None for m in request.messages):
-        there = await store.known(_appends(request, cut, now, new_id))
+        there = await store.known(_appends(request, cut, began, now, new_id))
     echoes = await _echoes(store, request, there, now)
     idle = [old or i in echoes for i, old in enumerate(there)]
     wanted = [(m.content, m.name, u) for m, u, idles in zip(request.messages, cut, idle, strict=True) if not idles]
     embedded = iter(await embed_units(embedder, wanted))
     indexed = [u if idles else next(embedded) for u, idles in zip(cut, idle, strict=True)]
-    appends = _appends(request, indexed, now, new_id)
+    appends = _appends(request, indexed, began, now, new_id)
+    # Its patterns take long to compile: a process that only reads must not.
+    from keepstone import requests
+
     asked = requests.asked(request.messages) if request.infer else {}
     new = {i: r for i, r in asked.items() if not there[i]}
     silent = {appends[i].id for i in echoes}
@@ -137,12 +143,16 @@ def revision_units(record: MemoryRecord, text: str) -> tuple[NewUnit, ...] | Non
 
 
 def _appends(
-    request: AddRequest, units_of: Sequence[tuple[NewUnit, ...]], now: datetime, new_id: NewId
+    request: AddRequest,
+    units_of: Sequence[tuple[NewUnit, ...]],
+    began: Sequence[datetime | None],
+    now: datetime,
+    new_id: NewId,
 ) -> list[AppendMessage]:
     scope, place = request.scope, bucket(request.scope)
     keys = replay.replay_keys(request.messages, scope)
     appends = []
-    for message, replay_key, of in zip(request.messages, keys, units_of, strict=True):
+    for message, replay_key, of, since in zip(request.messages, keys, units_of, began, strict=True):
         message_id = new_id(now, place)
         statement = replay.statement_key(message.content, message.role, message.name, scope)
         memory = NewMemory(
@@ -156,7 +166,7 @@ def _appends(
             name=message.name,
             sources=(SourceSpan(message_id=message_id),),
             occurred_at=message.timestamp,
-            valid_from=_began(message, now),
+            valid_from=since,
             expires_at=request.expires_at,
             statement_key=statement,
         )
@@ -241,6 +251,8 @@ def _canonical(value: Mapping[str, Any]) -> str:
 
 
 async def _result(store: Store, batch: Batch, applied: Applied, wishes: requests.Plan) -> AddResult:
+    from keepstone import requests
+
     outcomes = [o for o in applied.outcomes if o.message_id is not None]
     forgotten = requests.forgotten(batch.operations, applied.outcomes, wishes.texts)
     gone = {f.memory_id for f in forgotten}
