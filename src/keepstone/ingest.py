@@ -27,7 +27,7 @@ from keepstone.logic.echo import echo_of
 from keepstone.logic.ids import bucket
 from keepstone.logic.passages import passages
 from keepstone.logic.text import language, spoken, term_counts
-from keepstone.logic.traits import traits
+from keepstone.logic.traits import TIME, traits
 from keepstone.logic.vectors import checked
 from keepstone.protocols import Embedder, Store
 from keepstone.types import OWNER_KINDS, AddResult, Duplicate, MemoryRecord, Message, Metadata, Scope, Status
@@ -102,7 +102,7 @@ async def add(
         if earlier is not None and earlier[1] != fingerprint:
             raise ConflictError("This idempotency key was used for another request.")
     cut = [units(m.content, m.name) for m in request.messages]
-    began = [_began(m, now) for m in request.messages]
+    began = [_began(m, of, now) for m, of in zip(request.messages, cut, strict=True)]
     # What is there already needs no vector; only messages with an id or a time can be told before they are written.
     there = [earlier is not None] * len(cut)
     if earlier is None and any(m.id is not None or m.timestamp is not None for m in request.messages):
@@ -189,8 +189,10 @@ def _appends(
     return appends
 
 
-def _began(message: Message, now: datetime) -> datetime | None:
+def _began(message: Message, cut: Sequence[NewUnit], now: datetime) -> datetime | None:
     """Return when what a message tells of began: the one time that it names, told from when it was said."""
+    if not any(unit.traits & TIME for unit in cut):
+        return None
     from keepstone.logic.times import find
 
     named = find(message.content, message.timestamp or now)

@@ -8,7 +8,7 @@ stands in one sentence that was recalled. When in doubt a turn is news.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -89,14 +89,13 @@ def echo_of(text: str, role: str, recalled: Sequence[str]) -> Echo | None:
         return None
     pieces = _pieces(text)
     own_words = role == "assistant"
-    known = [tuple(_sentences(t)) for t in recalled]
-    wholes = [_plain(t) for t in recalled]
+    known, plains = _forms(tuple(recalled))
     used: list[int] = []
     said = 0
     for piece, labelled in pieces:
-        place = _verbatim(piece, wholes, known)
+        place = _verbatim(piece, plains)
         if place is None and labelled:
-            place = _verbatim(_LABEL.sub("", piece), wholes, known)
+            place = _verbatim(_LABEL.sub("", piece), plains)
         if place is not None:
             said += 1
             used.append(place)
@@ -127,15 +126,24 @@ def _dated(line: str) -> re.Match[str] | None:
     return re.match(r"^\s*[-*•>]*\s*[\[(（【]?\d{4}[-/.年]\d{1,2}", line)
 
 
-def _verbatim(piece: str, wholes: Sequence[tuple[str, ...]], known: Sequence[Sequence[_Sentence]]) -> int | None:
+@lru_cache(maxsize=32)
+def _forms(recalled: tuple[str, ...]) -> tuple[list[tuple[_Sentence, ...]], dict[tuple[str, ...], int]]:
+    """Return the sentences of each text, and the first place of each text and sentence by its plain words.
+
+    Remembered, since all messages of one call, and mostly of several, are held against the same texts.
+    """
+    known = [tuple(_sentences(t)) for t in recalled]
+    plains: dict[tuple[str, ...], int] = {}
+    for place, text in enumerate(recalled):
+        for plain in (_plain(text), *(s.plain for s in known[place])):
+            plains.setdefault(plain, place)
+    return known, plains
+
+
+def _verbatim(piece: str, plains: Mapping[tuple[str, ...], int]) -> int | None:
     """Return the place of what *piece* says word for word: all of it, or one of its sentences."""
     plain = _plain(piece)
-    if _weight(plain) < CONTENT_LEAST:
-        return None
-    for place, whole in enumerate(wholes):
-        if plain == whole or any(plain == s.plain for s in known[place]):
-            return place
-    return None
+    return None if _weight(plain) < CONTENT_LEAST else plains.get(plain)
 
 
 def _weight(plain: Sequence[str]) -> int:

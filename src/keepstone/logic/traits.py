@@ -17,15 +17,17 @@ _TIME_WORDS = frozenset(
     "today yesterday tonight tomorrow last next ago since recently just soon monday mondays tuesday tuesdays wednesday "
     "wednesdays thursday thursdays friday fridays saturday saturdays sunday sundays january february april "
     "june july august september october november december weekend weekends week weeks month months year years morning "
-    "summer winter spring autumn fall".split()
+    "summer winter spring autumn fall christmas easter halloween noon midnight".split()
 )
 _NUMBER_WORDS = frozenset(
     "one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty hundred thousand once "
     "twice dozen couple several few many half".split()
 )
 _TIME = re.compile(
-    r"\b\d{4}\b|[今昨明前后去]天|[去今明前后]年|[上下这本][个]?(?:周|星期|月|礼拜)|周[一二三四五六日末]|星期|刚|最近"
-    r"|[0-9〇零一二三四五六七八九十]+[年月号日]"
+    r"\b\d{4}\b|\b(?:[Mm]ay|[Mm]arch) \d|\d(?:st|nd|rd|th)?(?: of)? (?:May|March)\b"
+    r"|[今昨明前后去]天|[去今明前后]年|[上下这本][个]?(?:周|星期|月|礼拜)|周[一二三四五六日末]|星期|刚|最近"
+    r"|[0-9〇零一二三四五六七八九十]+[年月号日]|[0-9一二两三四五六七八九十几半]个?(?:天|周|星期|月|年|小时)[前后]"
+    r"|圣诞|元旦|国庆"
 )
 _NUMBER = re.compile(r"\d|[一二两三四五六七八九十百千万几半]")
 _ASKS = ("?", "？")
