@@ -197,6 +197,11 @@ def rank(
 
 
 Part = tuple[str, float, float]
+SIGNALS = (
+    "cosine", "bm25", "brevity", "superseded", "neighbours", "window", "session", "size",
+    "speaker", "role", "question", "time", "number", "period", "someone else", "newer",
+)  # fmt: skip
+NOTHING_AROUND = (0.0, 0.0, 0.0, 0.0)
 # Cosine in deviations from the embedder's background, and the share of the BM25 that the query could reach.
 Strength = tuple[float, float]
 
@@ -223,6 +228,9 @@ class _Scale:
         if corpus.conversation is not None:
             self._read(corpus.conversation)
         self._about_asker = question.of_asker and not self._named
+        self._role = weights.role * (2 / 3 if question.of_listener else 1) if self._about_asker else 0.0
+        before = question.intent is Intent.BEFORE
+        self._superseded = -(weights.superseded_before if before else weights.superseded)
         is_now = self._about_asker and question.intent is Intent.NOW
         self._newness = weights.newer / corpus.newest if is_now and corpus.newest else 0.0
         self._about_asker = self._about_asker and not question.of_someone
@@ -237,14 +245,16 @@ class _Scale:
     def _read(self, conversation: Conversation) -> None:
         lag = (conversation.cosine_lags[0] + conversation.bm25_lag) / 2
         self._hangs_together = min(1.0, max(0.0, lag) / COHERENT)
-        self._lags = tuple(max(0.0, each) for each in conversation.cosine_lags)
         self._short = min(1.0, SHORT_TURNS / max(conversation.words, 1.0)) ** 3
         self._centred_spread = self._spread(conversation.cosine_deviation)
-        # Where all are alike, none stands out.
-        alike = math.inf
-        window, session = conversation.window_deviation, conversation.session_deviation
-        self._window = (conversation.window_mean, window if window > 1e-6 else alike)
-        self._session = (conversation.session_mean, session if session > 1e-6 else alike)
+        weights, (one, two) = self._weights, (max(0.0, each) for each in conversation.cosine_lags)
+        lags = (two, one, one)
+        beside = [lag * each / self._centred_spread for lag, each in zip(lags, weights.around, strict=True)]
+        self._beside = (beside[0], beside[1], beside[2])
+        together = self._hangs_together
+        self._window = _per_unit(together * weights.window, conversation.window_mean, conversation.window_deviation)
+        self._session = _per_unit(together * weights.session, conversation.session_mean, conversation.session_deviation)
+        self._size = together * weights.size
         self._log_words, self._speakers = conversation.log_words, conversation.speakers
         spoken_of = named(self._question.text, conversation.speakers)
         if len(spoken_of) < len(conversation.speakers):
@@ -257,36 +267,46 @@ class _Scale:
 
     def fused(self, candidate: Candidate) -> float:
         """Return the sum of what all signals add."""
-        total = 0.0
-        for part in self.parts(candidate):
-            total += part[2]
-        return total
+        length = _words(candidate)
+        return (
+            sum(self._own(candidate, length))
+            + sum(self._around(candidate, length))
+            + sum(self._asked_for(candidate, length))
+        )
 
     def parts(self, candidate: Candidate) -> list[Part]:
-        """Return each signal by name: its raw value, and what it adds."""
-        length = candidate.length / TERMS_A_WORD if candidate.traits & DENSE_SCRIPT else float(candidate.length)
-        found: list[Part] = []
-        self._own(candidate, length, found)
-        if self._conversation is not None and candidate.session >= 0:
-            self._around(candidate, length, found)
-        self._asked_for(candidate, length, found)
-        return found
+        """Return each signal that adds anything, and the cosine and BM25, by name: raw value and what it adds."""
+        length = _words(candidate)
+        added = (
+            *self._own(candidate, length),
+            *self._around(candidate, length),
+            *self._asked_for(candidate, length),
+        )
+        raw = {
+            "cosine": candidate.cosine or 0.0,
+            "bm25": candidate.bm25,
+            "brevity": length,
+            "neighbours": max(candidate.around),
+            "window": candidate.window,
+            "session": candidate.session_bm25,
+            "size": length,
+            "newer": float(candidate.recency),
+        }
+        found = zip(SIGNALS, added, strict=True)
+        always = ("bm25",) if candidate.cosine is None else ("cosine", "bm25")
+        return [(name, raw.get(name, 1.0), value) for name, value in found if value or name in always]
 
-    def _own(self, candidate: Candidate, length: float, found: list[Part]) -> None:
-        weights = self._weights
-        if candidate.cosine is not None:
-            found.append(("cosine", candidate.cosine, self._cosine(candidate.speaker, candidate.cosine)))
-        out, share = (candidate.bm25 - self._bm25_mean) / self._bm25_spread, 0.0
-        if candidate.bm25 > 0:
-            share = math.sqrt(candidate.bm25 / max(self._bm25_top, candidate.bm25))
+    def _own(self, candidate: Candidate, length: float) -> tuple[float, float, float, float]:
+        """Cosine, bm25, brevity, superseded."""
+        cosine, bm25, weights = candidate.cosine, candidate.bm25, self._weights
+        near = 0.0 if cosine is None else self._cosine(candidate.speaker, cosine)
+        out = weights.bm25 * (bm25 - self._bm25_mean) / self._bm25_spread
+        if bm25 > 0:
+            out += weights.bm25_share * math.sqrt(bm25 / max(self._bm25_top, bm25))
         elif out > 0:
             out = 0.0
-        found.append(("bm25", candidate.bm25, weights.bm25 * out + weights.bm25_share * share))
-        if length < BRIEF_WORDS:
-            found.append(("brevity", length, -weights.brief * (1 - length / BRIEF_WORDS)))
-        if candidate.status is Status.SUPERSEDED:
-            before = self._question.intent is Intent.BEFORE
-            found.append(("superseded", 1.0, -(weights.superseded_before if before else weights.superseded)))
+        brief = -weights.brief * (1 - length / BRIEF_WORDS) if length < BRIEF_WORDS else 0.0
+        return near, out, brief, self._superseded if candidate.status is Status.SUPERSEDED else 0.0
 
     def _cosine(self, speaker: str, cosine: float) -> float:
         among_all = (cosine - self._cosine_mean) / self._cosine_spread
@@ -295,41 +315,37 @@ class _Scale:
             return (self._weights.cosine + self._weights.centred) * among_all
         return self._weights.cosine * among_all + self._weights.centred * (cosine - mean) / self._centred_spread
 
-    def _around(self, candidate: Candidate, length: float, found: list[Part]) -> None:
-        weights, around = self._weights, candidate.around
+    def _around(self, candidate: Candidate, length: float) -> tuple[float, float, float, float]:
+        """Neighbours, window, session, size."""
+        if candidate.session < 0 or self._conversation is None:
+            return NOTHING_AROUND
         needs = max(self._short, _shortness(length))
-        beside = self._lags[1] * weights.around[0] * around[0]
-        beside += self._lags[0] * (weights.around[1] * around[1] + weights.around[2] * around[2])
-        found.append(("neighbours", max(around), needs * beside / self._centred_spread))
-        if self._hangs_together:
-            counts = needs * self._hangs_together
-            mean, spread = self._window
-            found.append(("window", candidate.window, counts * weights.window * (candidate.window - mean) / spread))
-            mean, spread = self._session
-            out = (candidate.session_bm25 - mean) / spread
-            found.append(("session", candidate.session_bm25, counts * weights.session * out))
-            size = math.log1p(min(length, WORDS_COUNTED)) - self._log_words
-            found.append(("size", length, self._hangs_together * weights.size * size))
+        two_before, before, after = candidate.around
+        of_two_before, of_before, of_after = self._beside
+        beside = needs * (of_two_before * two_before + of_before * before + of_after * after)
+        if not self._hangs_together:
+            return beside, 0.0, 0.0, 0.0
+        mean, weight = self._window
+        window = needs * weight * (candidate.window - mean)
+        mean, weight = self._session
+        session = needs * weight * (candidate.session_bm25 - mean)
+        return beside, window, session, self._size * (math.log1p(min(length, WORDS_COUNTED)) - self._log_words)
 
-    def _asked_for(self, candidate: Candidate, length: float, found: list[Part]) -> None:
-        question, weights, traits = self._question, self._weights, candidate.traits
-        if self._named:
-            if candidate.speaker in self._named:
-                found.append(("speaker", 1.0, weights.speaker))
-        elif question.of_asker and candidate.role == "user":
-            found.append(("role", 1.0, weights.role * (2 / 3 if question.of_listener else 1)))
-        if traits & QUESTION:
-            found.append(("question", 1.0, -weights.asked * _shortness(length) * (1 + self._hangs_together)))
-        if question.when and traits & TIME:
-            found.append(("time", 1.0, weights.time))
-        if question.how_many and traits & NUMBER:
-            found.append(("number", 1.0, weights.number))
-        if self._period is not None and _is_within(candidate, self._period):
-            found.append(("period", 1.0, weights.period))
-        if self._about_asker and traits & SOMEONE_ELSE and candidate.role in (None, "user"):
-            found.append(("someone else", 1.0, -weights.someone_else))
-        if self._newness:
-            found.append(("newer", float(candidate.recency), self._newness * candidate.recency))
+    def _asked_for(self, candidate: Candidate, length: float) -> tuple[float, ...]:
+        """Speaker, role, question, time, number, period, someone else, newer."""
+        question, weights, traits, role = self._question, self._weights, candidate.traits, candidate.role
+        is_period = self._period is not None and _is_within(candidate, self._period)
+        is_other = self._about_asker and traits & SOMEONE_ELSE and role in (None, "user")
+        return (
+            weights.speaker if self._named and candidate.speaker in self._named else 0.0,
+            self._role if role == "user" else 0.0,
+            -weights.asked * _shortness(length) * (1 + self._hangs_together) if traits & QUESTION else 0.0,
+            weights.time if question.when and traits & TIME else 0.0,
+            weights.number if question.how_many and traits & NUMBER else 0.0,
+            weights.period if is_period else 0.0,
+            -weights.someone_else if is_other else 0.0,
+            self._newness * candidate.recency,
+        )
 
     def strength(self, cosine: float | None, bm25: float) -> Strength:
         """Return the absolute features of a cosine and a BM25."""
@@ -344,6 +360,15 @@ def _is_within(candidate: Candidate, period: tuple[int, int]) -> bool:
     start, end = period
     began = candidate.valid_from
     return start <= candidate.at < end or (began is not None and start <= began < end)
+
+
+def _per_unit(weight: float, mean: float, deviation: float) -> tuple[float, float]:
+    """Return the mean, and the weight of a unit above it; where all are alike, none stands out."""
+    return mean, weight / deviation if deviation > 1e-6 else 0.0
+
+
+def _words(candidate: Candidate) -> float:
+    return candidate.length / TERMS_A_WORD if candidate.traits & DENSE_SCRIPT else float(candidate.length)
 
 
 def _shortness(length: float) -> float:
