@@ -11,8 +11,8 @@ from keepstone.logic.traits import DENSE_SCRIPT
 
 # Passages on each side that `window` takes in.
 WINDOW = 4
-# A silence this long ends a session where nothing else does.
-SILENCE = timedelta(hours=6)
+# A silence this long, in microseconds, ends a session where nothing else does.
+SILENCE = timedelta(hours=6) // timedelta(microseconds=1)
 # Lengths above this count as this one: a long passage is no better than a good turn.
 WORDS_COUNTED = 25
 # Correlations over fewer pairs of turns than this count as 0.

@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from keepstone.contract import Candidate, Candidates, Conversation, Corpus
-from keepstone.logic.conversation import TERMS_A_WORD, WORDS_COUNTED, microseconds
+from keepstone.logic.conversation import WORDS_COUNTED, microseconds, words
 from keepstone.logic.questions import NOTHING_ASKED, Intent, Question, named
 from keepstone.logic.succession import succeed
 from keepstone.logic.text import SPACELESS
-from keepstone.logic.traits import DENSE_SCRIPT, NUMBER, QUESTION, SOMEONE_ELSE, TIME
+from keepstone.logic.traits import NUMBER, QUESTION, SOMEONE_ELSE, TIME
 from keepstone.types import Signal, Status
 
 # Robertson & Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009.
@@ -267,7 +267,7 @@ class _Scale:
 
     def fused(self, candidate: Candidate) -> float:
         """Return the sum of what all signals add."""
-        length = _words(candidate)
+        length = words(candidate.length, candidate.traits)
         return (
             sum(self._own(candidate, length))
             + sum(self._around(candidate, length))
@@ -276,7 +276,7 @@ class _Scale:
 
     def parts(self, candidate: Candidate) -> list[Part]:
         """Return each signal that adds anything, and the cosine and BM25, by name: raw value and what it adds."""
-        length = _words(candidate)
+        length = words(candidate.length, candidate.traits)
         added = (
             *self._own(candidate, length),
             *self._around(candidate, length),
@@ -365,10 +365,6 @@ def _is_within(candidate: Candidate, period: tuple[int, int]) -> bool:
 def _per_unit(weight: float, mean: float, deviation: float) -> tuple[float, float]:
     """Return the mean, and the weight of a unit above it; where all are alike, none stands out."""
     return mean, weight / deviation if deviation > 1e-6 else 0.0
-
-
-def _words(candidate: Candidate) -> float:
-    return candidate.length / TERMS_A_WORD if candidate.traits & DENSE_SCRIPT else float(candidate.length)
 
 
 def _shortness(length: float) -> float:

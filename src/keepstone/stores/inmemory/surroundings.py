@@ -6,7 +6,6 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from itertools import groupby
 from statistics import fmean, pstdev
 
@@ -16,7 +15,6 @@ from keepstone.logic.ranking import BM25_B, BM25_K1, idf
 from keepstone.types import Kind
 
 Terms = Mapping[int, int]
-_SILENCE = SILENCE // timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +94,7 @@ def _sessions(turns: Sequence[Sequence[Said]]) -> list[int]:
             numbers.append(0)
             continue
         before = turns[i - 1][0]
-        is_new = before.scope != turn[0].scope or abs(turn[0].candidate.at - before.candidate.at) > _SILENCE
+        is_new = before.scope != turn[0].scope or abs(turn[0].candidate.at - before.candidate.at) > SILENCE
         numbers.append(numbers[-1] + is_new)
     return numbers
 

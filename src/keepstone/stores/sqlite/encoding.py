@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from keepstone.contract import SourceSpan
 from keepstone.errors import InvalidRequestError
+from keepstone.logic.conversation import microseconds
 from keepstone.types import Action, Kind, Status
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ WHOLE, ECHO = -1, -2
 SEQUENCE_BITS = 32
 SEQUENCE_MASK = (1 << SEQUENCE_BITS) - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _ZONES: dict[int, timezone] = {}
 
 
@@ -60,7 +60,7 @@ def source_bounds(source: SourceSpan) -> tuple[int, int]:
 
 def micros(moment: datetime | None) -> int | None:
     """Return microseconds since 1970 in UTC; None stays None."""
-    return None if moment is None else (moment - _EPOCH) // _MICROSECOND
+    return None if moment is None else microseconds(moment)
 
 
 def offset(moment: datetime | None) -> int | None:

@@ -19,7 +19,6 @@ from keepstone.stores.sqlite.columns import Array
 from keepstone.stores.sqlite.index import PartitionIndex
 from keepstone.types import Kind
 
-_SILENCE = int(SILENCE.total_seconds() * 1_000_000)
 _SAID = enc.KIND_NUMBERS[Kind.EPISODE]
 
 Counted = Callable[[Array, Array], Array]
@@ -92,7 +91,7 @@ class Surroundings:
         starts = np.flatnonzero(is_first)
         first = memories[starts]
         scope, at = self._index.scope.rows[first], self._index.at.rows[first]
-        is_new = np.concatenate(([True], (scope[1:] != scope[:-1]) | (np.abs(at[1:] - at[:-1]) > _SILENCE)))
+        is_new = np.concatenate(([True], (scope[1:] != scope[:-1]) | (np.abs(at[1:] - at[:-1]) > SILENCE)))
         return starts, np.cumsum(is_first) - 1, np.cumsum(is_new) - 1
 
     def _names(self, memories: Array) -> Array:
