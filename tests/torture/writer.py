@@ -13,7 +13,7 @@ from typing import Any
 
 from keepstone import EmbedderMismatchError
 from keepstone.embedders.hashing import HashingEmbedder
-from tests.torture.truth import open_memory
+from tests.torture.truth import is_indexed, open_memory
 
 WORDS = ("river", "蓝色的茶壶", "Lyon", "piano", "winter", "bicycle " * 80)
 SPACES = (48, 64)
@@ -135,10 +135,9 @@ class Writer:
     def search(self) -> None:
         """A search in the middle keeps the index of this process in use."""
         if key := self.some():
-            id, user = self.live[key]
-            found = {h.id for h in self.memory.search(key, user_id=user, limit=5)}
-            if id not in found:
-                self.tell("stale", key=key, found=len(found))
+            _, user = self.live[key]
+            if not is_indexed(self.memory, key, user):
+                self.tell("stale", key=key)
 
 
 def main() -> None:
