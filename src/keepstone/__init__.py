@@ -36,17 +36,15 @@ from keepstone.errors import (
 )
 from keepstone.limits import Limits
 from keepstone.memory import AsyncMemory
+from keepstone.results import AddResult, Duplicate, Forgotten, Suggestion
 from keepstone.traces import Expected, SignalGap, Stage, StageCounts, Trace
 from keepstone.types import (
     Action,
-    AddResult,
     Change,
     Citation,
     Context,
-    Duplicate,
     ErasureReceipt,
     Explanation,
-    Forgotten,
     Hit,
     Kind,
     LedgerMessage,
@@ -59,7 +57,6 @@ from keepstone.types import (
     Span,
     Stats,
     Status,
-    Suggestion,
 )
 
 __version__ = "0.1.0"

@@ -11,18 +11,9 @@ from keepstone.blocking_changing import BlockingChanging
 from keepstone.memory import Messages, Progress, Where
 from keepstone.portal import portal
 from keepstone.protocols import Embedder
+from keepstone.results import AddResult
 from keepstone.traces import Trace
-from keepstone.types import (
-    AddResult,
-    Context,
-    ContextFormat,
-    Hit,
-    Kind,
-    MemoryRecord,
-    Page,
-    Stats,
-    TokenCounter,
-)
+from keepstone.types import Context, ContextFormat, Hit, Kind, MemoryRecord, Page, Stats, TokenCounter
 
 
 class Memory(BlockingChanging):

@@ -8,16 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keepstone import config, door, ingest, providers
-from keepstone.contract import (
-    Applied,
-    Batch,
-    Clock,
-    NewId,
-    Operation,
-    Retire,
-    RetireScope,
-    Revise,
-)
+from keepstone.contract import Clock, NewId
 from keepstone.errors import ConfigError, InvalidRequestError, NotFoundError, ScopeError
 from keepstone.ids import IdSource
 from keepstone.limits import DEFAULT_LIMITS, Limits
@@ -25,6 +16,7 @@ from keepstone.logic import undo as undoing
 from keepstone.logic.ids import bucket
 from keepstone.logic.replay import statement_key
 from keepstone.logic.text import language
+from keepstone.operations import Applied, Batch, Operation, Retire, RetireScope, Revise
 from keepstone.protocols import ChatModel, Embedder, Store
 from keepstone.recalled import Recalled
 from keepstone.types import (

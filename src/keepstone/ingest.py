@@ -9,18 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from keepstone.contract import (
-    AppendEcho,
-    AppendMessage,
-    Applied,
-    Batch,
-    NewId,
-    NewMemory,
-    NewUnit,
-    Operation,
-    Outcome,
-    SourceSpan,
-)
+from keepstone.contract import NewId
 from keepstone.errors import ConflictError
 from keepstone.logic import replay
 from keepstone.logic.echo import echo_of
@@ -29,8 +18,20 @@ from keepstone.logic.passages import passages
 from keepstone.logic.text import language, spoken, term_counts
 from keepstone.logic.traits import TIME, traits
 from keepstone.logic.vectors import checked
+from keepstone.operations import (
+    AppendEcho,
+    AppendMessage,
+    Applied,
+    Batch,
+    NewMemory,
+    NewUnit,
+    Operation,
+    Outcome,
+    SourceSpan,
+)
 from keepstone.protocols import Embedder, Store
-from keepstone.types import OWNER_KINDS, AddResult, Duplicate, MemoryRecord, Message, Metadata, Scope, Status
+from keepstone.results import AddResult, Duplicate
+from keepstone.types import OWNER_KINDS, MemoryRecord, Message, Metadata, Scope, Status
 
 if TYPE_CHECKING:
     from keepstone import requests

@@ -15,19 +15,9 @@ from keepstone.logic.budget import Budget
 from keepstone.logic.counting import count_tokens
 from keepstone.logic.layout import FORMATS
 from keepstone.protocols import Embedder
+from keepstone.results import AddResult
 from keepstone.traces import Trace
-from keepstone.types import (
-    AddResult,
-    Context,
-    ContextFormat,
-    Hit,
-    Kind,
-    MemoryRecord,
-    Message,
-    Page,
-    Stats,
-    TokenCounter,
-)
+from keepstone.types import Context, ContextFormat, Hit, Kind, MemoryRecord, Message, Page, Stats, TokenCounter
 from keepstone.vectorspace import VectorSpace
 
 Messages = str | Message | Mapping[str, Any] | Sequence[Message | Mapping[str, Any]]

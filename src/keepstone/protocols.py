@@ -8,21 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
-from keepstone.contract import (
-    AppendMessage,
-    Applied,
-    ArchiveRow,
-    Batch,
-    CandidateQuery,
-    Candidates,
-    EmbedderKey,
-    Job,
-    ListQuery,
-    PendingUnit,
-    Vector,
-)
+from keepstone.chat import ChatReply, ChatRequest
+from keepstone.contract import CandidateQuery, Candidates, EmbedderKey, Job, ListQuery, PendingUnit, Vector
+from keepstone.operations import AppendMessage, Applied, ArchiveRow, Batch
+from keepstone.results import JobStatus, Usage
 from keepstone.types import Change, ErasureReceipt, LedgerMessage, MemoryRecord, Page, Scope, Stats
 
 
@@ -51,8 +42,11 @@ class Store(Protocol):
         """
         ...
 
-    async def get(self, ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:
-        """Return the visible memories among *ids* that *scope* sees, in the order asked; others are left out."""
+    async def get(self, ids: Sequence[str], scope: Scope, *, known_at: datetime | None = None) -> list[MemoryRecord]:
+        """Return the visible memories among *ids* that *scope* sees, in the order asked; others are left out.
+
+        With *known_at*, as they read and stood at that moment; those that were not stored yet are left out.
+        """
         ...
 
     async def get_all(self, query: ListQuery) -> Page:
@@ -94,6 +88,18 @@ class Store(Protocol):
         """Erase everything of *tenant*, tombstones and history included."""
         ...
 
+    async def usage(self, scope: Scope, since: datetime | None, until: datetime | None) -> Usage:
+        """Return what the calls entered for scopes that *scope* sees cost, from *since* to before *until*."""
+        ...
+
+    async def dependants(self, ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:
+        """Return the visible memories derived from *ids*, directly or by steps, that *scope* sees, oldest first."""
+        ...
+
+    async def said_in(self, message_ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:
+        """Return the visible memories that *scope* sees with a source among *message_ids*, ours, oldest first."""
+        ...
+
     async def stats(self, scope: Scope) -> Stats:
         """Return counts of what *scope* sees."""
         ...
@@ -132,16 +138,32 @@ class Store(Protocol):
 class JobQueue(Protocol):
     """Leases of durable jobs: the narrow second door, beside `Store.apply`."""
 
-    async def claim(self, kinds: Sequence[str], limit: int, at: datetime, lease_until: datetime) -> list[Job]:
-        """Lease up to *limit* due jobs, oldest first, one at a time per lane."""
+    async def claim(
+        self, kinds: Sequence[str], limit: int, at: datetime, lease_until: datetime, *, scope: Scope | None = None
+    ) -> list[Job]:
+        """Lease up to *limit* due jobs, oldest first, one at a time per lane; with *scope*, only what it sees."""
+        ...
+
+    async def heartbeat(self, job_id: str, attempts: int, lease_until: datetime) -> bool:
+        """Prolong the lease of a job; False if the job is done or was leased again since."""
         ...
 
     async def finish(self, job_id: str) -> None:
         """Remove a job that is done."""
         ...
 
-    async def retry(self, job_id: str, error: str, due: datetime | None) -> None:
-        """Give a job back to be tried at *due*; None keeps it as a dead letter with its error."""
+    async def retry(self, job_id: str, error: str, due: datetime | None, reply: str | None = None) -> None:
+        """Give a job back to be tried at *due*; None keeps it as a dead letter with its error and the raw reply."""
+        ...
+
+    async def revive(self, scope: Scope, job_id: str | None, due: datetime) -> int:
+        """Let a dead letter that *scope* sees, or (None) all of them, be tried anew; return how many."""
+        ...
+
+    async def jobs(
+        self, scope: Scope, ids: Sequence[str] | None = None, *, kinds: Sequence[str] = (), at: datetime
+    ) -> list[JobStatus]:
+        """Return the jobs that *scope* sees, oldest first; with *ids* or *kinds*, only those. Done ones are gone."""
         ...
 
 
@@ -165,15 +187,19 @@ class Embedder(Protocol):
 
 @runtime_checkable
 class ChatModel(Protocol):
-    """A language model that answers in a given JSON schema."""
+    """A language model that answers a prompt, with JSON or calls of tools where it is asked for them."""
 
     @property
     def name(self) -> str:
         """Provider and model, as in `openai:gpt-5-mini`."""
         ...
 
-    async def reply(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]) -> Any:
-        """Return the model's answer as JSON values that satisfy *schema*."""
+    async def reply(self, request: ChatRequest) -> ChatReply:
+        """Return what the model answers; whether it is what was asked for is for the caller to check.
+
+        Raises:
+            ProviderError: the provider failed after its retries.
+        """
         ...
 
 

@@ -9,15 +9,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from keepstone.contract import AppendMessage, CandidateQuery, Candidates, Corpus, Forget, Outcome
+from keepstone.contract import CandidateQuery, Candidates, Corpus
 from keepstone.logic import referents
 from keepstone.logic.forgetting import ForgetRequest, forget_request
 from keepstone.logic.ranking import Calibration, calibration_of
 from keepstone.logic.referents import Referent, Resolution
 from keepstone.logic.text import language, term_counts
 from keepstone.logic.vectors import checked
+from keepstone.operations import AppendMessage, Forget, Outcome
 from keepstone.protocols import Embedder, Store
-from keepstone.types import Forgotten, MemoryRecord, Message, Scope, Suggestion
+from keepstone.results import Forgotten, Suggestion
+from keepstone.types import MemoryRecord, Message, Scope
 
 CANDIDATES_MAX = 50
 # The few words that name a matter are farther from everything than a whole question is: mean and deviation of their

@@ -13,12 +13,13 @@ from datetime import datetime
 from typing import Literal
 
 from keepstone import assembly, recall
-from keepstone.contract import ArchivedMemory, Candidate, CandidateQuery, Candidates, EmbedderKey, Vector
+from keepstone.contract import Candidate, CandidateQuery, Candidates, EmbedderKey, Vector
 from keepstone.filters import failing, to_dict
 from keepstone.logic.budget import Budget
 from keepstone.logic.questions import NOTHING_ASKED
 from keepstone.logic.ranking import Ranked, rank
 from keepstone.logic.text import language, term, tokens
+from keepstone.operations import ArchivedMemory
 from keepstone.protocols import Embedder, Store
 from keepstone.recall import Look, SearchRequest, Stopwatch
 from keepstone.traces import Expected, SignalGap, Stage, StageCounts, Trace

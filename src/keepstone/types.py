@@ -45,6 +45,7 @@ class Action(StrEnum):
     RESTORE = "RESTORE"
     EXPIRE = "EXPIRE"
     ERASE = "ERASE"
+    FEEDBACK = "FEEDBACK"
 
 
 def plain(value: Any) -> Any:
@@ -62,7 +63,9 @@ def plain(value: Any) -> Any:
     return value
 
 
-class _Plain:
+class Value:
+    """What every value can do."""
+
     __slots__ = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -72,7 +75,7 @@ class _Plain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scope(_Plain):
+class Scope(Value):
     """Whose memory: any subset of the four ids inside one tenant.
 
     A query sees a memory if every id that it gives equals the memory's; ids that it does not give match
@@ -108,7 +111,7 @@ class Scope(_Plain):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message(_Plain):
+class Message(Value):
     """One utterance, as the caller gives it.
 
     `id` is the caller's own and is kept; `timestamp` is aware, None if the time is not known.
@@ -123,7 +126,7 @@ class Message(_Plain):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerMessage(_Plain):
+class LedgerMessage(Value):
     """One utterance as it stands in the ledger; never changed, only erased.
 
     `external_id` is the caller's id; `position` counts from 0 in its conversation; `sequence` in its partition.
@@ -148,7 +151,7 @@ class LedgerMessage(_Plain):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span(_Plain):
+class Span(Value):
     """A half-open range of characters in a text."""
 
     start: int
@@ -156,12 +159,14 @@ class Span(_Plain):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MemoryRecord(_Plain):
+class MemoryRecord(Value):
     """One retrievable statement, in its current revision.
 
     `sources` are ids of ledger messages (the caller's where given). `valid_from` and `valid_to` bound when it
     holds in the world, `created_at` and `updated_at` when Keepstone learned it. `sequence` orders the
-    partition; `importance` and `trust` go from 0 to 1.
+    partition; `importance` and `trust` go from 0 to 1, `strength`, what feedback and recall made of it, from -1 to 1.
+    `derived_from` are memories that it rests on; `review` those of them, and of what they rest on, that fell since it
+    was last changed.
     """
 
     id: str
@@ -186,6 +191,10 @@ class MemoryRecord(_Plain):
     importance: float = 0.5
     trust: float = 1.0
     edited: bool = False
+    strength: float = 0.0
+    superseded_by: str | None = None
+    derived_from: tuple[str, ...] = ()
+    review: tuple[str, ...] = ()
 
     @property
     def user_id(self) -> str | None:
@@ -209,67 +218,7 @@ class MemoryRecord(_Plain):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Duplicate(_Plain):
-    """A message that was there already.
-
-    `replay`: the same message again, nothing changed. `refreshed`: said again, so the message is in the ledger
-    and the memory that says it became the newest. `echo`: it only repeats what a search returned a little while
-    ago, so the message is in the ledger and no memory was made from it.
-    """
-
-    message_id: str
-    memory_id: str
-    reason: Literal["replay", "refreshed", "echo"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forgotten(_Plain):
-    """A memory that was taken back because the user asked for it in a message.
-
-    `undo(change_id)` brings it back; `message_id` is the message that asked.
-    """
-
-    memory_id: str
-    text: str
-    change_id: str
-    message_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suggestion(_Plain):
-    """What a message may have asked for and was not done, because it was not clear enough.
-
-    `action` says what to do with the memory, `reason` why it was not done; `message_id` is the message that asked.
-    `change_id` is the change that ranked the memory lower meanwhile, to undo it; None if nothing was changed.
-    """
-
-    action: Literal["forget"]
-    memory_id: str
-    text: str
-    message_id: str
-    reason: str
-    change_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddResult(_Plain):
-    """Exactly what an `add` stored, what was there already, and what was taken back.
-
-    `messages` are the ids of the ledger messages written now, in the order given (the caller's where given);
-    `memories` the records made now and still there; `duplicates` the rest. `forgotten` lists the memories that a
-    message asked to forget, `suggestions` those that it may have meant.
-    """
-
-    memories: tuple[MemoryRecord, ...]
-    messages: tuple[str, ...]
-    duplicates: tuple[Duplicate, ...]
-    batch_id: str
-    forgotten: tuple[Forgotten, ...] = ()
-    suggestions: tuple[Suggestion, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signal(_Plain):
+class Signal(Value):
     """One reason for a hit's place: the raw value, what it added to the rank, and its rank alone (from 1)."""
 
     name: str
@@ -279,7 +228,7 @@ class Signal(_Plain):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation(_Plain):
+class Explanation(Value):
     """Why a hit stands where it stands: its signals, the fused value, and the time spent in each stage (ms)."""
 
     signals: tuple[Signal, ...]
@@ -288,11 +237,21 @@ class Explanation(_Plain):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hit(_Plain):
+class Evidence(Value):
+    """The part of an episode that says what a fact says."""
+
+    memory_id: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit(Value):
     """A memory found by a search.
 
     `score` from 0 to 1 means the same in every query of one embedder. `span` is the part of `text` that
-    matched: the whole, or the best passage of a long memory. `sources` are message ids.
+    matched: the whole, or the best passage of a long memory. `sources` are message ids. A fact and the episode that
+    says it are one hit, the fact's: `evidence` are the spans of those episodes. `outdated` marks what was superseded,
+    and an episode whose facts all were.
     """
 
     id: str
@@ -302,6 +261,8 @@ class Hit(_Plain):
     memory: MemoryRecord
     sources: tuple[str, ...]
     explanation: Explanation | None = None
+    evidence: tuple[Evidence, ...] = ()
+    outdated: bool = False
 
     @property
     def passage(self) -> str:
@@ -310,7 +271,7 @@ class Hit(_Plain):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page(_Plain):
+class Page(Value):
     """One page of memories in the order of their sequence; `next_cursor` is None on the last."""
 
     items: tuple[MemoryRecord, ...]
@@ -318,11 +279,13 @@ class Page(_Plain):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change(_Plain):
+class Change(Value):
     """One entry of the history.
 
     `old_text` and `new_text` are None where there is no such revision, or where it was erased. `inverse_of`
-    is the change that this one undid, `related_id` the memory that superseded this one.
+    is the change that this one undid, `related_id` the memory that superseded this one. `details` say where a change
+    came from (model, prompt, strategy, job), or what else it did (`joined`: message ids that became sources;
+    `strength`: before and after).
     """
 
     id: str
@@ -339,10 +302,11 @@ class Change(_Plain):
     at: datetime
     related_id: str | None = None
     inverse_of: str | None = None
+    details: Metadata = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ErasureReceipt(_Plain):
+class ErasureReceipt(Value):
     """What an `erase` removed, and the proof.
 
     `bytes_scanned` over `files` were searched for `fragments` pieces of the erased text after the erase;
@@ -363,7 +327,7 @@ class ErasureReceipt(_Plain):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stats(_Plain):
+class Stats(Value):
     """Counts of what is stored in a scope, and how.
 
     `unembedded` units have no vector of the store's embedder; `bytes` is the size of all files, None where
@@ -393,7 +357,7 @@ LeftOutReason = Literal["budget", "duplicate", "covered"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Citation(_Plain):
+class Citation(Value):
     """A memory that a context shows, and where.
 
     `place` is the span of its line in `Context.text`, `spans` are the parts of the memory's text that it shows,
@@ -410,7 +374,7 @@ class Citation(_Plain):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut(_Plain):
+class LeftOut(Value):
     """A memory that was found and is not in the context, and why.
 
     `budget`: no room. `duplicate`: the same speaker says the same words in a memory that is there, `other_id`.
@@ -425,7 +389,7 @@ class LeftOut(_Plain):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Context(_Plain):
+class Context(Value):
     """Memories fitted into a token budget, as text for a prompt, and what they are; `str()` gives the text.
 
     `tokens` is what the counter says of `text`, never more than `max_tokens`. `text[:prefix_end]` does not depend on

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from keepstone import Action, ConflictError, InvalidRequestError, Memory, NotFoundError, ScopeError, Status
-from keepstone.contract import Applied, Batch
 from keepstone.embedders.hashing import HashingEmbedder
+from keepstone.operations import Applied, Batch
 from keepstone.stores.inmemory import InMemoryStore
 from keepstone.testing import FakeClock
 from tests.pipeline.opening import Open, texts_of

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from keepstone import Context, InvalidRequestError, Kind, LimitError, Memory, ScopeError, Status
-from keepstone.contract import AddMemory, Batch, NewMemory, SourceSpan, Supersede
 from keepstone.embedders.hashing import HashingEmbedder
 from keepstone.ids import IdSource
 from keepstone.ingest import embed_units, units
 from keepstone.logic.counting import count_tokens
 from keepstone.logic.ids import bucket
+from keepstone.operations import AddMemory, Batch, NewMemory, SourceSpan, Supersede
 from keepstone.stores.inmemory import InMemoryStore
 from keepstone.testing import FakeClock
 from keepstone.types import LedgerMessage, Scope

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from keepstone import Kind, LimitError, Limits, Memory, NotFoundError, ScopeError, Status
-from keepstone.contract import AddMemory, Batch, EmbedderKey, NewMemory, Retire, Supersede
+from keepstone.contract import EmbedderKey
 from keepstone.embedders.hashing import HashingEmbedder
 from keepstone.filters import And, Condition, Not
 from keepstone.ids import IdSource
 from keepstone.ingest import units
 from keepstone.logic.ids import bucket
+from keepstone.operations import AddMemory, Batch, NewMemory, Retire, Supersede
 from keepstone.testing import FakeClock
 from keepstone.types import MemoryRecord, Scope
 from tests.pipeline.opening import Open, texts_of

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from keepstone import Action, Expected, InvalidRequestError, Kind, Memory, ScopeError, Stage, Trace
-from keepstone.contract import AddMemory, Batch, NewMemory, SourceSpan, Supersede
 from keepstone.embedders.hashing import HashingEmbedder
 from keepstone.ids import IdSource
 from keepstone.ingest import embed_units, units
 from keepstone.logic.ids import bucket
+from keepstone.operations import AddMemory, Batch, NewMemory, SourceSpan, Supersede
 from keepstone.testing import FakeClock, InMemoryStore
 from keepstone.types import Scope
 from tests.pipeline.opening import Open

@@ -10,8 +10,9 @@ import pytest
 from keepstone import Memory
 from keepstone.contract import EmbedderKey, Vector
 from keepstone.embedders.local import LocalEmbedder
+from keepstone.results import AddResult
 from keepstone.testing import InMemoryStore
-from keepstone.types import Action, AddResult, Status
+from keepstone.types import Action, Status
 
 FOLDER = Path(__file__).parent / "resolution"
 CHATTER = {

@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
-from keepstone.contract import Operation, Restore, Retire, RetireScope, Revert, Supersede
+from keepstone.operations import Operation, Restore, Retire, RetireScope, Revert, Supersede
 from keepstone.protocols import Store
 from keepstone.stores.inmemory import InMemoryStore
 from keepstone.stores.sqlite import SqliteStore

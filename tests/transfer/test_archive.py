@@ -8,9 +8,9 @@ import pytest
 
 from keepstone import AsyncMemory, InvalidRequestError, Scope, Status
 from keepstone.config import utc_now
-from keepstone.contract import Batch, Supersede
 from keepstone.embedders.hashing import HashingEmbedder
 from keepstone.ids import IdSource
+from keepstone.operations import Batch, Supersede
 from keepstone.protocols import Store
 from keepstone.transfer import ImportReport, export, import_stream, restore
 from keepstone.transfer.reading import items

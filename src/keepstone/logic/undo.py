@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from keepstone.contract import Operation, Restore, Retire, Revert, Supersede
 from keepstone.errors import ConflictError
+from keepstone.operations import Operation, Restore, Retire, Revert, Supersede
 from keepstone.types import Action, Change, Status
 
 

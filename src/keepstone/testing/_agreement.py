@@ -9,15 +9,16 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
-from keepstone.contract import (
+from keepstone.contract import Candidate, CandidateQuery, Candidates
+from keepstone.errors import KeepstoneError
+from keepstone.logic.ids import partition
+from keepstone.logic.ranking import UNKNOWN_EMBEDDER, rank
+from keepstone.operations import (
     AddMemory,
     AppendMessage,
     ArchivedMemory,
     ArchiveRow,
     Batch,
-    Candidate,
-    CandidateQuery,
-    Candidates,
     Operation,
     Restore,
     Retire,
@@ -25,9 +26,6 @@ from keepstone.contract import (
     Revert,
     Supersede,
 )
-from keepstone.errors import KeepstoneError
-from keepstone.logic.ids import partition
-from keepstone.logic.ranking import UNKNOWN_EMBEDDER, rank
 from keepstone.protocols import Store
 from keepstone.testing._script import ALICE, MakeStore, Script, archived, listed, reference
 from keepstone.types import Change, Kind, LedgerMessage, Scope, Status, plain

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keepstone.contract import AppendEcho, Restore, Retire, Supersede
+from keepstone.operations import AppendEcho, Restore, Retire, Supersede
 from keepstone.testing._script import ALICE, MakeStore, Script, archived, listed
 
 

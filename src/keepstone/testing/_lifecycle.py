@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from keepstone.contract import AppendMessage, ArchivedMemory, Enqueue, Restore, Retire, Supersede
 from keepstone.errors import ConflictError, EmbedderMismatchError, NotFoundError
+from keepstone.operations import AppendMessage, ArchivedMemory, Enqueue, Restore, Retire, Supersede
 from keepstone.protocols import Store
 from keepstone.testing._agreement import archive_row, observed, same, same_candidates
 from keepstone.testing._script import (

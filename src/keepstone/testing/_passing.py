@@ -5,19 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from keepstone.contract import (
-    AppendMessage,
-    Applied,
-    ArchiveRow,
-    Batch,
-    CandidateQuery,
-    Candidates,
-    EmbedderKey,
-    Job,
-    ListQuery,
-    PendingUnit,
-    Vector,
-)
+from keepstone.contract import CandidateQuery, Candidates, EmbedderKey, Job, ListQuery, PendingUnit, Vector
+from keepstone.operations import AppendMessage, Applied, ArchiveRow, Batch
 from keepstone.protocols import Store
 from keepstone.testing._script import jobs_of
 from keepstone.types import Change, ErasureReceipt, LedgerMessage, MemoryRecord, Page, Scope, Stats

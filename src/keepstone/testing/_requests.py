@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from keepstone.contract import Batch, Forget, Restore
+from keepstone.operations import Batch, Forget, Restore
 from keepstone.testing._script import ALICE, MakeStore, Script, listed
 from keepstone.types import Action, Status
 

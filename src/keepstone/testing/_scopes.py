@@ -9,9 +9,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from keepstone.contract import ArchivedMemory, Operation, Restore, Retire, RetireScope, Supersede
 from keepstone.errors import LimitError, NotFoundError
 from keepstone.filters import Filter, matches, parse
+from keepstone.operations import ArchivedMemory, Operation, Restore, Retire, RetireScope, Supersede
 from keepstone.protocols import Store
 from keepstone.testing._script import ALICE, MakeStore, Script, archived, found, listed, refused
 from keepstone.types import Change, Kind, MemoryRecord, Scope, Status

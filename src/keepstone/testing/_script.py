@@ -10,28 +10,25 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, cast
 
-from keepstone.contract import (
+from keepstone.contract import CandidateQuery, EmbedderKey, ListQuery, Vector
+from keepstone.logic import replay
+from keepstone.logic.ids import bucket, uuid7
+from keepstone.logic.passages import passages
+from keepstone.logic.text import language, term_counts, tokens
+from keepstone.operations import (
     AddMemory,
     AppendEcho,
     AppendMessage,
     ArchivedMemory,
     ArchiveRow,
     Batch,
-    CandidateQuery,
-    EmbedderKey,
-    ListQuery,
     Load,
     NewMemory,
     NewUnit,
     Operation,
     Revise,
     SourceSpan,
-    Vector,
 )
-from keepstone.logic import replay
-from keepstone.logic.ids import bucket, uuid7
-from keepstone.logic.passages import passages
-from keepstone.logic.text import language, term_counts, tokens
 from keepstone.protocols import JobQueue, Store
 from keepstone.stores.inmemory import InMemoryStore
 from keepstone.types import Kind, MemoryRecord, Message, Scope

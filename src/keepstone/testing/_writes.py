@@ -9,17 +9,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from keepstone.contract import (
-    AppendMessage,
-    Applied,
-    Batch,
-    Enqueue,
-    Operation,
-    Restore,
-    Retire,
-    Revert,
-    Supersede,
-)
 from keepstone.errors import (
     ConflictError,
     EmbedderMismatchError,
@@ -28,6 +17,7 @@ from keepstone.errors import (
     NotFoundError,
     StoreClosedError,
 )
+from keepstone.operations import AppendMessage, Applied, Batch, Enqueue, Operation, Restore, Retire, Revert, Supersede
 from keepstone.protocols import Store
 from keepstone.testing._agreement import observed, same
 from keepstone.testing._script import ALICE, OTHER_SPACE, START, MakeStore, Script, found, jobs_of, listed, refused

@@ -8,25 +8,21 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from keepstone.contract import (
+from keepstone.contract import CandidateQuery, Candidates, EmbedderKey, Job, ListQuery
+from keepstone.errors import KeepstoneError
+from keepstone.operations import (
     AppendEcho,
     AppendMessage,
     Applied,
     ArchivedMemory,
     Batch,
-    CandidateQuery,
-    Candidates,
-    EmbedderKey,
     Enqueue,
     Forget,
-    Job,
-    ListQuery,
     NewUnit,
     Operation,
     Outcome,
     Retire,
 )
-from keepstone.errors import KeepstoneError
 from keepstone.protocols import Store
 from keepstone.testing._passing import PassingStore
 from keepstone.testing._script import START, archived

@@ -16,11 +16,12 @@ from functools import partial
 from typing import Any, TextIO
 
 from keepstone import config, ingest
-from keepstone.contract import Applied, ArchivedMemory, ArchiveRow, Batch, Clock, Load, NewId, NewUnit
+from keepstone.contract import Clock, NewId
 from keepstone.errors import ConflictError, InvalidRequestError, NotFoundError
 from keepstone.ids import IdSource
 from keepstone.logic.ids import bucket
 from keepstone.logic.replay import statement_key
+from keepstone.operations import Applied, ArchivedMemory, ArchiveRow, Batch, Load, NewUnit
 from keepstone.protocols import Embedder, Store
 from keepstone.transfer.reading import Item
 from keepstone.transfer.report import ImportReport

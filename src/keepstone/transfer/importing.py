@@ -17,11 +17,11 @@ from typing import Any
 
 from keepstone.errors import ConflictError, InvalidRequestError
 from keepstone.memory import AsyncMemory
+from keepstone.results import AddResult
 from keepstone.transfer.archive import restore
 from keepstone.transfer.formats import ARCHIVE, Entry, Found, ScopeIds, Skipped, detect, reader
 from keepstone.transfer.reading import Item, items
 from keepstone.transfer.report import ImportReport
-from keepstone.types import AddResult
 
 BATCH = 64
 

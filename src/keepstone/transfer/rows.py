@@ -11,11 +11,11 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from keepstone import door
-from keepstone.contract import ArchivedMemory, ArchivedRevision, ArchiveRow, SourceSpan
 from keepstone.errors import InvalidRequestError
 from keepstone.limits import DEFAULT_LIMITS
 from keepstone.logic.ids import is_ours
 from keepstone.logic.text import normalise
+from keepstone.operations import ArchivedMemory, ArchivedRevision, ArchiveRow, SourceSpan
 from keepstone.types import Action, Change, Kind, LedgerMessage, MemoryRecord, Scope, Span, Status, plain
 
 T = TypeVar("T")

@@ -12,23 +12,11 @@ from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime
 
-from keepstone.contract import (
-    AppendMessage,
-    Applied,
-    ArchiveRow,
-    Batch,
-    CandidateQuery,
-    Candidates,
-    EmbedderKey,
-    Job,
-    ListQuery,
-    NewId,
-    PendingUnit,
-    Vector,
-)
+from keepstone.contract import CandidateQuery, Candidates, EmbedderKey, Job, ListQuery, NewId, PendingUnit, Vector
 from keepstone.errors import StoreClosedError
 from keepstone.ids import IdSource
 from keepstone.logic.text import spoken
+from keepstone.operations import AppendMessage, Applied, ArchiveRow, Batch
 from keepstone.stores.inmemory import finding, reading
 from keepstone.stores.inmemory.erasing import erase
 from keepstone.stores.inmemory.state import State, StoredJob, Tenant, Unit

@@ -5,10 +5,10 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import replace
 
-from keepstone.contract import ArchivedMemory, Load, Outcome
 from keepstone.errors import ConflictError, NotFoundError
 from keepstone.logic import replay
 from keepstone.logic.ids import partition
+from keepstone.operations import ArchivedMemory, Load, Outcome
 from keepstone.stores.inmemory.state import Revision, StoredMemory, StoredMessage
 from keepstone.stores.inmemory.transaction import Transaction
 from keepstone.types import Change, LedgerMessage, Message, Scope

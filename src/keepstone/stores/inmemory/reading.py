@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import replace
 
-from keepstone.contract import ArchivedMemory, ArchivedRevision, ArchiveRow, ListQuery
+from keepstone.contract import ListQuery
 from keepstone.errors import InvalidRequestError
 from keepstone.filters import matches
 from keepstone.logic.ids import partition
+from keepstone.operations import ArchivedMemory, ArchivedRevision, ArchiveRow
 from keepstone.stores.inmemory.state import State, StoredMemory, Tenant
 from keepstone.types import Change, LedgerMessage, MemoryRecord, Page, Scope, Stats, Status
 

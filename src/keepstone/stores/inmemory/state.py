@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from keepstone.contract import EmbedderKey, Outcome, SourceSpan
+from keepstone.contract import EmbedderKey
 from keepstone.logic.ids import partition
+from keepstone.operations import Outcome, SourceSpan
 from keepstone.types import Change, LedgerMessage, MemoryRecord, Metadata, Scope, Span, Status
 
 VISIBLE = (Status.CURRENT, Status.SUPERSEDED)

@@ -6,9 +6,10 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from keepstone.contract import Batch, NewId, NewUnit, Outcome, SourceSpan, Vector
+from keepstone.contract import NewId, Vector
 from keepstone.errors import ConflictError, InvalidRequestError, NotFoundError, ScopeError
 from keepstone.logic.ids import bucket
+from keepstone.operations import Batch, NewUnit, Outcome, SourceSpan
 from keepstone.stores.inmemory.state import State, StoredMemory, StoredMessage, Unit
 from keepstone.types import Action, Change, MemoryRecord, Scope
 

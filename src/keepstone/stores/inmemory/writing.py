@@ -7,7 +7,10 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
-from keepstone.contract import (
+from keepstone.contract import NewId
+from keepstone.errors import ConflictError, EmbedderMismatchError, InvalidRequestError, NotFoundError
+from keepstone.logic.ids import partition
+from keepstone.operations import (
     AddMemory,
     AppendEcho,
     AppendMessage,
@@ -16,7 +19,6 @@ from keepstone.contract import (
     Enqueue,
     Forget,
     Load,
-    NewId,
     NewMemory,
     Outcome,
     Restore,
@@ -27,8 +29,6 @@ from keepstone.contract import (
     SourceSpan,
     Supersede,
 )
-from keepstone.errors import ConflictError, EmbedderMismatchError, InvalidRequestError, NotFoundError
-from keepstone.logic.ids import partition
 from keepstone.stores.inmemory.loading import load
 from keepstone.stores.inmemory.state import (
     VISIBLE,

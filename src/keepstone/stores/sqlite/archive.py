@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import apsw
 
-from keepstone.contract import ArchivedMemory, ArchivedRevision, ArchiveRow, Load, Outcome, SourceSpan
 from keepstone.errors import ConflictError, InvalidRequestError
 from keepstone.logic.replay import replay_keys
+from keepstone.operations import ArchivedMemory, ArchivedRevision, ArchiveRow, Load, Outcome, SourceSpan
 from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite import reading
 from keepstone.stores.sqlite.places import Place

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from keepstone.contract import SourceSpan
 from keepstone.errors import InvalidRequestError
 from keepstone.logic.conversation import microseconds
+from keepstone.operations import SourceSpan
 from keepstone.types import Action, Kind, Status
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import apsw
 
-from keepstone.contract import Batch, NewId
+from keepstone.contract import NewId
 from keepstone.errors import NotFoundError
+from keepstone.operations import Batch
 from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite.places import Places
 from keepstone.stores.sqlite.proof import fragments, residue

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import apsw
 
-from keepstone.contract import Applied, Batch, Outcome
 from keepstone.errors import ConflictError
+from keepstone.operations import Applied, Batch, Outcome
 from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite.places import Places
 from keepstone.types import Scope

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import apsw
 
-from keepstone.contract import AppendMessage
 from keepstone.logic.replay import content_key
+from keepstone.operations import AppendMessage
 from keepstone.stores.sqlite import encoding as enc
 from keepstone.types import Message
 

@@ -10,21 +10,9 @@ from typing import TypeVar
 
 import apsw
 
-from keepstone.contract import (
-    AppendMessage,
-    Applied,
-    ArchiveRow,
-    Batch,
-    CandidateQuery,
-    Candidates,
-    EmbedderKey,
-    Job,
-    ListQuery,
-    NewId,
-    PendingUnit,
-    Vector,
-)
+from keepstone.contract import CandidateQuery, Candidates, EmbedderKey, Job, ListQuery, NewId, PendingUnit, Vector
 from keepstone.ids import IdSource
+from keepstone.operations import AppendMessage, Applied, ArchiveRow, Batch
 from keepstone.stores.sqlite import archive, checking, erasure, jobs, reading, vectors
 from keepstone.stores.sqlite.checking import Finding
 from keepstone.stores.sqlite.engine import Engine, in_thread

@@ -10,7 +10,9 @@ from typing import Any
 
 import apsw
 
-from keepstone.contract import (
+from keepstone.contract import NewId
+from keepstone.errors import ConflictError, EmbedderMismatchError, InvalidRequestError, NotFoundError
+from keepstone.operations import (
     AddMemory,
     AppendEcho,
     AppendMessage,
@@ -19,7 +21,6 @@ from keepstone.contract import (
     Enqueue,
     Forget,
     Load,
-    NewId,
     NewMemory,
     NewUnit,
     Outcome,
@@ -31,7 +32,6 @@ from keepstone.contract import (
     SourceSpan,
     Supersede,
 )
-from keepstone.errors import ConflictError, EmbedderMismatchError, InvalidRequestError, NotFoundError
 from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite import idempotency
 from keepstone.stores.sqlite.known import find_known
