@@ -48,7 +48,8 @@ async def assemble(
     """
     search = request.search
     always = [evidence.of_record(r) for r in await _standing(store, search, now)]
-    hits = await recall.search(store, embedder, search, now=now)
+    # Whether a statement says all of its episode that the question needs is seen here, line by line.
+    hits = await recall.search(store, embedder, replace(search, merge=False), now=now)
     leading = hits[: considered(request.budget.tokens)]
     said = [h.id for h in leading if h.memory.kind is Kind.EPISODE]
     around = await store.neighbours(said, search.scope, 1, 1) if said else []

@@ -22,7 +22,10 @@ CANDIDATES_MIN = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRequest:
-    """What one call of `search` asks for, checked; `query` is in normal form."""
+    """What one call of `search` asks for, checked; `query` is in normal form.
+
+    With `merge`, a distilled memory and the episodes that say it are one hit.
+    """
 
     query: str
     scope: Scope
@@ -34,6 +37,7 @@ class SearchRequest:
     include_superseded: bool
     explain: bool
     partitions_max: int
+    merge: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,8 @@ async def search(store: Store, embedder: Embedder | None, request: SearchRequest
         limit=request.limit,
         min_score=request.min_score,
         explain=request.explain,
+        merge=request.merge,
+        include_outdated=request.include_superseded,
     )
     clock.mark("rank")
     records = {r.id: r for r in await store.get([r.candidate.memory_id for r in ranked], request.scope)}
@@ -137,6 +143,8 @@ def hits_of(
                 memory=record,
                 sources=record.sources,
                 explanation=explanation,
+                evidence=entry.evidence,
+                outdated=entry.outdated,
             )
         )
     return hits

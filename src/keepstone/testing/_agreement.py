@@ -321,6 +321,9 @@ async def same_candidates(store: Store, other: Store, query: CandidateQuery, whe
     _same_but_for_ties(have, should, query.limit, where)
     for key in have.keys() & should.keys():
         same(_rounded(have[key]), _rounded(should[key]), f"signals of {key} for {where}")
+    episodes = {id for id, _ in have.keys() & should.keys()}
+    told = [{id: each for id, each in side.statements.items() if id in episodes} for side in (got, want)]
+    same(told[0], told[1], f"statements for {where}")
     if have.keys() == should.keys():
         same_order(got, want, where)
 

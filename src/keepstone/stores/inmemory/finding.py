@@ -18,6 +18,7 @@ from keepstone.logic.succession import leading
 from keepstone.stores.inmemory.reading import is_wanted
 from keepstone.stores.inmemory.state import State, StoredMemory, Tenant, Unit
 from keepstone.stores.inmemory.surroundings import Said, is_said, surround
+from keepstone.types import Kind, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,32 @@ def candidates(state: State, query: CandidateQuery) -> Candidates:
     # Without a vector, what holds none of the words is nothing to find.
     windows = [] if query.vector is None else _best(wanted, query.limit, lambda c: c.window if c.window > 0 else None)
     items = tuple({(c.memory_id, c.unit): c for c in (*dense, *words, *windows)}.values())
-    return Candidates(items=items, corpora=corpora, alike=_alike(state, tenant, items, query.alike))
+    return Candidates(
+        items=items,
+        corpora=corpora,
+        alike=_alike(state, tenant, items, query.alike),
+        statements=_statements(seen, items),
+    )
+
+
+def _statements(
+    seen: Mapping[str, StoredMemory], items: Sequence[Candidate]
+) -> dict[str, tuple[tuple[str, Status], ...]]:
+    """Return, for each episode among *items*, the memories distilled from its messages in its partition."""
+    distilled = sorted((m for m in seen.values() if m.record.kind is not Kind.EPISODE), key=lambda m: m.record.sequence)
+    found: dict[str, tuple[tuple[str, Status], ...]] = {}
+    for episode in (seen[c.memory_id] for c in items if c.kind is Kind.EPISODE):
+        messages, home = _messages(episode), partition(episode.record.scope)
+        found[episode.record.id] = tuple(
+            (m.record.id, m.record.status)
+            for m in distilled
+            if partition(m.record.scope) == home and messages & _messages(m)
+        )
+    return {id: statements for id, statements in found.items() if statements}
+
+
+def _messages(memory: StoredMemory) -> set[str]:
+    return {source.message_id for source in memory.sources if not source.echo}
 
 
 def _partition(
@@ -106,6 +132,7 @@ def _partition(
                     speaker=memory.record.name or memory.record.role or "",
                     at=microseconds(memory.record.occurred_at or memory.record.created_at),
                     valid_from=None if memory.record.valid_from is None else microseconds(memory.record.valid_from),
+                    strength=memory.record.strength,
                 )
             )
             terms[memory.record.id, unit.number] = unit.terms

@@ -19,7 +19,7 @@ from keepstone.stores.sqlite.columns import Array, Column, Names, Postings
 
 _MEMORIES = """
 SELECT key, id, scope, kind, status, unit_revision, expires_at, recency, role, name, coalesce(occurred_at, created_at),
-  valid_from
+  valid_from, valid_to, created_at, strength
 FROM memories
 """
 _UNITS = """
@@ -53,7 +53,8 @@ class PartitionIndex:
         self.scope, self.kind, self.status = Column(np.int64), Column(np.uint8), Column(np.uint8)
         self.unit_revision, self.expires, self.recency = Column(np.int64), Column(np.int64), Column(np.int64)
         self.role, self.speaker = Column(np.int32), Column(np.int32)
-        self.at, self.valid_from = Column(np.int64), Column(np.int64)
+        self.at, self.valid_from, self.valid_to = Column(np.int64), Column(np.int64), Column(np.int64)
+        self.strength = Column(np.float64)
         # Roles and names by number: a partition has few of either.
         self.roles, self.speakers = Names(), Names()
         self.memory, self.number, self.traits = Column(np.int32), Column(np.int32), Column(np.uint8)
@@ -126,6 +127,8 @@ class PartitionIndex:
         self.expires.rows[slot] = NEVER if row[6] is None else row[6]
         self.recency.rows[slot] = row[7]
         self.valid_from.rows[slot] = NEVER if row[11] is None else row[11]
+        self.valid_to.rows[slot] = NEVER if row[12] is None else row[12]
+        self.strength.rows[slot] = row[14]
         if self.unit_revision.rows[slot] != row[5]:
             self.unit_revision.rows[slot] = row[5]
             self.live.rows[self.memory.rows == slot] = False
@@ -149,6 +152,8 @@ class PartitionIndex:
         self.speaker.extend([self.speakers.number(r[9] or r[8]) for r in rows])
         self.at.extend([r[10] for r in rows])
         self.valid_from.extend([NEVER if r[11] is None else r[11] for r in rows])
+        self.valid_to.extend([NEVER if r[12] is None else r[12] for r in rows])
+        self.strength.extend([r[14] for r in rows])
 
     def _add_units(self, rows: Sequence[tuple[Any, ...]]) -> None:
         slots, revisions = self.slot_of, self.unit_revision.rows
