@@ -125,11 +125,13 @@ async def _standing(store: Store, search: SearchRequest, now: datetime) -> Seque
     page = await store.get_all(
         ListQuery(
             scope=search.scope,
-            at=now,
+            at=search.known_at or now,
             limit=STANDING_MAX,
             where=important if search.where is None else And((search.where, important)),
             kinds=kinds,
             include_superseded=False,
+            as_of=search.as_of,
+            known_at=search.known_at,
         )
     )
     # Profiles first, then what matters most, then what was learned last: the order in which room is given.

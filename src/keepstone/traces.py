@@ -22,6 +22,8 @@ class Stage(StrEnum):
     NO_MEMORY = "no memory"
     ERASED = "erased"
     RETIRED = "retired"
+    NOT_KNOWN = "not known then"
+    NOT_VALID = "not valid then"
     SUPERSEDED = "superseded"
     EXPIRED = "expired"
     FILTERED = "filtered"

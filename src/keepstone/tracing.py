@@ -20,6 +20,7 @@ from keepstone.logic.questions import NOTHING_ASKED
 from keepstone.logic.ranking import Ranked, rank
 from keepstone.logic.statements import outdated
 from keepstone.logic.text import language, term, tokens
+from keepstone.logic.validity import standing
 from keepstone.operations import ArchivedMemory
 from keepstone.protocols import Embedder, Store
 from keepstone.recall import Look, SearchRequest, Stopwatch
@@ -134,7 +135,8 @@ async def _answered(
     clock.mark("rank")
     scored = tuple(r for r in ranked if r.score >= search.min_score)
     shown = scored[: search.limit]
-    records = {r.id: r for r in await store.get([r.candidate.memory_id for r in shown], search.scope)}
+    ids = [r.candidate.memory_id for r in shown]
+    records = {r.id: r for r in await store.get(ids, search.scope, known_at=search.known_at)}
     clock.mark("fetch")
     hits = recall.hits_of(shown, records, dict(clock.milliseconds))
     return _Answer(look=look, found=found, ranked=ranked, scored=scored, hits=tuple(hits))
@@ -172,6 +174,7 @@ async def _unknown(store: Store, search: SearchRequest, terms: Sequence[str], no
             limit=1,
             include_expired=True,
             partitions_max=search.partitions_max,
+            known_at=search.known_at,
         )
         if not (await store.candidates(query)).items:
             missing.append(token)
@@ -232,7 +235,10 @@ class _Inquest:
         asked = tuple(dict.fromkeys(ids))
         origins = await _origins(self._store, self._search.scope, asked)
         memory_ids = list(dict.fromkeys(m for o in origins.values() for m in o.memories))
-        records = {r.id: r for r in await self._store.get(memory_ids, self._search.scope)}
+        scope, known_at = self._search.scope, self._search.known_at
+        records = {r.id: r for r in await self._store.get(memory_ids, scope, known_at=known_at)}
+        unknown = await self._store.get([m for m in memory_ids if m not in records], scope) if known_at else []
+        later = {r.id for r in unknown}
         histories = {m: await self._store.history(m, self._search.scope) for m in memory_ids}
         entries: list[Expected] = []
         for id in asked:
@@ -241,6 +247,9 @@ class _Inquest:
                 entries.append(_without_memory(id, origin))
                 continue
             for memory_id in origin.memories:
+                if memory_id in later and known_at is not None:
+                    entries.append(_not_known(id, memory_id, known_at))
+                    continue
                 fate = await self._fate(id, memory_id, records.get(memory_id), histories[memory_id])
                 shown = not self._cited.isdisjoint((memory_id, fate.hit_id))
                 entries.append(replace(fate, memory_id=memory_id, in_context=shown))
@@ -263,13 +272,18 @@ class _Inquest:
     def _excluded(self, id: str, record: MemoryRecord, history: Sequence[Change]) -> Expected | None:
         """Return why the arguments of the search exclude a memory; None if they do not."""
         search = self._search
-        if record.status is Status.SUPERSEDED and not search.include_superseded:
+        if search.as_of is not None:
+            if (stood := standing(record, search.as_of)) is not Status.CURRENT:
+                when = "did not hold yet" if stood is None else "held no longer"
+                return Expected(id=id, stage=Stage.NOT_VALID, reason=f"It {when} at {search.as_of.isoformat()}.")
+        elif record.status is Status.SUPERSEDED and not search.include_superseded:
             change = _last(history, Action.SUPERSEDE)
             reason = "It is superseded, and include_superseded is false."
             return Expected(
                 id=id, stage=Stage.SUPERSEDED, reason=reason, change=change, other_id=_superseded_by(history)
             )
-        if not search.include_expired and record.expires_at is not None and record.expires_at <= self._now:
+        now = search.known_at or self._now
+        if not search.include_expired and record.expires_at is not None and record.expires_at <= now:
             reason = f"It expired at {record.expires_at.isoformat()}, and include_expired is false."
             return Expected(id=id, stage=Stage.EXPIRED, reason=reason)
         if search.kinds and record.kind not in search.kinds:
@@ -377,7 +391,7 @@ class _Inquest:
             return f"{left.other_id}, which came from the same message and says it, is there.", left.other_id
         if left is not None:
             return f"{left.other_id}, in which the same speaker says the same words, is there.", left.other_id
-        if record.expires_at is not None and record.expires_at <= self._now:
+        if record.expires_at is not None and record.expires_at <= (self._search.known_at or self._now):
             return "a context never shows what has expired.", None
         return f"of {tokens_most} tokens, it takes the first {assembly.considered(tokens_most)} hits.", None
 
@@ -396,6 +410,11 @@ def _without_memory(id: str, origin: _Origin | None) -> Expected:
         return Expected(id=id, stage=Stage.NO_MEMORY, reason="No memory was made from this message.")
     reason = f"This message only repeats the memory {origin.echo_of}, so that none was made from it."
     return Expected(id=id, stage=Stage.NO_MEMORY, reason=reason, other_id=origin.echo_of)
+
+
+def _not_known(id: str, memory_id: str, known_at: datetime) -> Expected:
+    reason = f"It was not stored yet, or was taken back, at {known_at.isoformat()}."
+    return Expected(id=id, stage=Stage.NOT_KNOWN, reason=reason, memory_id=memory_id)
 
 
 def _gone(id: str, history: Sequence[Change]) -> Expected:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import apsw
@@ -16,6 +17,7 @@ import numpy as np
 
 from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite.columns import Array, Column, Names, Postings
+from keepstone.stores.sqlite.earlier import indexed
 
 _MEMORIES = """
 SELECT key, id, scope, kind, status, unit_revision, expires_at, recency, role, name, coalesce(occurred_at, created_at),
@@ -39,11 +41,12 @@ _LOCKS = 256
 class PartitionIndex:
     """Arrays over the memories and the units of one partition; a slot is a place in them.
 
-    Only units of a memory's current revision are `live`; whether the memory is visible stands in `status`.
+    Only units of a memory's current revision are `live`; whether the memory is visible stands in `status`. With
+    *known_at*, everything is as it was then, and it is not caught up: what changes the partition makes it void.
     """
 
-    def __init__(self, db: apsw.Connection, partition: int, dimensions: int) -> None:
-        self.partition = partition
+    def __init__(self, db: apsw.Connection, partition: int, dimensions: int, known_at: datetime | None = None) -> None:
+        self.partition, self.known_at = partition, known_at
         self.dimensions = dimensions
         self.version, self.epoch = _stamp(db, partition)
         self.slot_of: dict[int, int] = {}
@@ -64,7 +67,8 @@ class PartitionIndex:
         self.postings = Postings()
         low, high = enc.bounds(partition)
         where = f" WHERE key BETWEEN ? AND ? AND status <= {enc.LAST_VISIBLE}"
-        self._add_memories(list(db.execute(_MEMORIES + where, (low, high))))
+        rows = list(db.execute(_MEMORIES + where, (low, high)))
+        self._add_memories(rows if known_at is None else indexed(db, partition, rows, known_at))
         self._add_units(list(db.execute(_UNITS + " WHERE u.key BETWEEN ? AND ?", (low, high))))
 
     @property
@@ -98,8 +102,8 @@ class PartitionIndex:
         version, epoch = _stamp(db, self.partition)
         if epoch != self.epoch:
             return False
-        if version == self.version:
-            return True
+        if version == self.version or self.known_at is not None:
+            return version == self.version
         first, high = enc.bounds(self.partition)
         low = enc.key(self.partition, self.version)
         if version - self.version > max(1000, len(self.slot_of) // 4):
@@ -178,28 +182,37 @@ class PartitionIndex:
 
 
 class IndexCache:
-    """The indexes of the partitions searched last, within a budget of bytes; the one in use always stays."""
+    """The indexes of the partitions searched last, within a budget of bytes; the one in use always stays.
+
+    Besides that of now, each partition has at most one of an earlier moment.
+    """
 
     def __init__(self, bytes_max: int) -> None:
         self._bytes_max = bytes_max
         self._lock = threading.Lock()
         # Partitions share a fixed number of locks: one each would grow with the store.
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
-        self._indexes: OrderedDict[int, tuple[PartitionIndex, int]] = OrderedDict()
+        self._indexes: OrderedDict[tuple[int, bool], tuple[PartitionIndex, int]] = OrderedDict()
         self._bytes = 0
 
     def lock(self, partition: int) -> threading.Lock:
         """Return the lock under which the index of *partition* is used."""
         return self._locks[partition % _LOCKS]
 
-    def current(self, db: apsw.Connection, partition: int, dimensions: int) -> PartitionIndex:
-        """Return the index of *partition* as of the snapshot of *db*; call with the partition's lock held."""
+    def current(
+        self, db: apsw.Connection, partition: int, dimensions: int, known_at: datetime | None = None
+    ) -> PartitionIndex:
+        """Return the index of *partition* as of the snapshot of *db*; call with the partition's lock held.
+
+        With *known_at*, of the partition as it was then.
+        """
+        place = (partition, known_at is not None)
         with self._lock:
-            known = self._indexes.get(partition)
+            known = self._indexes.get(place)
         index = known[0] if known is not None else None
-        if index is None or index.dimensions != dimensions or not index.catch_up(db):
-            index = PartitionIndex(db, partition, dimensions)
-        self._keep(partition, index)
+        if index is None or (index.dimensions, index.known_at) != (dimensions, known_at) or not index.catch_up(db):
+            index = PartitionIndex(db, partition, dimensions, known_at)
+        self._keep(place, index)
         return index
 
     def drop(self) -> None:
@@ -208,12 +221,12 @@ class IndexCache:
             self._indexes.clear()
             self._bytes = 0
 
-    def _keep(self, partition: int, index: PartitionIndex) -> None:
+    def _keep(self, place: tuple[int, bool], index: PartitionIndex) -> None:
         size = index.nbytes
         with self._lock:
-            old = self._indexes.pop(partition, None)
+            old = self._indexes.pop(place, None)
             self._bytes += size - (old[1] if old is not None else 0)
-            self._indexes[partition] = (index, size)
+            self._indexes[place] = (index, size)
             while self._bytes > self._bytes_max and len(self._indexes) > 1:
                 _, (_, freed) = self._indexes.popitem(last=False)
                 self._bytes -= freed

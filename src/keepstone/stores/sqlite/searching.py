@@ -11,16 +11,19 @@ import simsimd
 
 from keepstone.contract import Candidate, CandidateQuery, Candidates, Corpus
 from keepstone.errors import EmbedderMismatchError, LimitError
+from keepstone.filters import Filter
 from keepstone.logic.ranking import BM25_B, BM25_K1, bm25_most, idf
 from keepstone.logic.succession import leading
+from keepstone.stores.sqlite import earlier
 from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite.columns import Array
+from keepstone.stores.sqlite.holding import held
 from keepstone.stores.sqlite.index import NEVER, IndexCache, PartitionIndex, live_text
 from keepstone.stores.sqlite.reading import holds_visible, partitions, satisfy, scope_keys
 from keepstone.stores.sqlite.statements import Statements, said_in
 from keepstone.stores.sqlite.surroundings import Surroundings
 from keepstone.stores.sqlite.vectors import active
-from keepstone.types import Span
+from keepstone.types import Span, Status
 
 Allowed = Callable[[Array], Array]
 
@@ -53,7 +56,7 @@ def candidates(snapshot: Callable[[], apsw.Connection], cache: IndexCache, query
         with cache.lock(partition):
             # The index may have been caught up by a later snapshot than ours: take one that is later still.
             db = snapshot()
-            index = cache.current(db, partition, _check_space(db, query))
+            index = cache.current(db, partition, _check_space(db, query), query.known_at)
             found = _Search(db, index, query)
             if found.is_empty:
                 continue
@@ -154,7 +157,8 @@ class _Search:
 
     def statements(self) -> Statements:
         """Return the memories distilled from the messages of the episodes found, by episode."""
-        return said_in(self._db, self._index, self._scope, np.unique(self._index.memory.rows[list(self._found)]))
+        memories = np.unique(self._index.memory.rows[list(self._found)])
+        return said_in(self._db, self._index, self._scope, memories, self._query.as_of)
 
     def items(self, partition: str) -> tuple[list[Candidate], list[Candidate], list[Candidate]]:
         """Return the best units by cosine, the best by BM25, and the best by the words around them."""
@@ -207,7 +211,8 @@ class _Search:
                 length=length,
                 cosine=cosine if known else None,
                 bm25=bm25,
-                status=enc.STATUSES[status],
+                # What was superseded since held then.
+                status=enc.STATUSES[status] if self._query.as_of is None else Status.CURRENT,
                 kind=enc.KINDS[kind],
                 traits=traits,
                 role=index.roles.texts[role],
@@ -250,7 +255,9 @@ class _Search:
         mask = np.ones(len(index.key.rows), dtype=np.bool_)
         if not query.include_expired:
             mask &= index.expires.rows > (enc.micros(query.at) or 0)
-        if not query.include_superseded:
+        if query.as_of is not None:
+            mask &= held(index, query.as_of)
+        elif not query.include_superseded:
             mask &= index.status.rows == enc.CURRENT
         if query.kinds:
             mask &= np.isin(index.kind.rows, [enc.KIND_NUMBERS[k] for k in query.kinds])
@@ -315,10 +322,15 @@ class _Search:
             memories = index.memory.rows[slots].tolist()
             unknown = {int(index.key.rows[m]): m for m in memories if m not in known}
             if unknown:
-                known.update((unknown[key], verdict) for key, verdict in satisfy(self._db, where, list(unknown)))
+                known.update((unknown[key], verdict) for key, verdict in self._satisfy(where, list(unknown)))
             return np.fromiter((known[m] for m in memories), dtype=np.bool_, count=len(memories))
 
         return allowed
+
+    def _satisfy(self, where: Filter, keys: list[int]) -> Iterator[tuple[int, bool]]:
+        if self._query.known_at is None:
+            return satisfy(self._db, where, keys)
+        return earlier.satisfy(self._db, where, keys, self._query.known_at)
 
 
 def _name(db: apsw.Connection, partition: int) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import apsw
 import numpy as np
 
 from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite.columns import Array
+from keepstone.stores.sqlite.holding import began, held
 from keepstone.stores.sqlite.index import PartitionIndex
 from keepstone.types import Kind, Status
 
@@ -22,17 +25,27 @@ WHERE e.memory IN ({places}) AND e.first > -2 ORDER BY e.memory, f.memory
 """
 
 
-def said_in(db: apsw.Connection, index: PartitionIndex, seen: Array | None, found: Array) -> Statements:
+def said_in(
+    db: apsw.Connection, index: PartitionIndex, seen: Array | None, found: Array, as_of: datetime | None
+) -> Statements:
     """Return, for each episode at the slots *found*, the visible memories distilled from the same messages.
 
-    *seen* says which memories the scope sees, None stands for all. Without a distilled memory in the partition, the
-    file is not asked.
+    *seen* says which memories the scope sees, None stands for all. With *as_of*, those that had begun to hold then,
+    with the status that they had in the world. Without a distilled memory in the partition, the file is not asked.
     """
     distilled = (index.kind.rows != _EPISODE) & (index.status.rows <= enc.LAST_VISIBLE)
     if seen is not None:
         distilled &= seen
     if not distilled.any():
         return {}
+    is_current = index.status.rows == enc.CURRENT
+    if as_of is not None:
+        distilled &= began(index, as_of)
+        is_current = held(index, as_of)
+
+    def told(slot: int) -> tuple[str, Status]:
+        return _id(index, slot), Status.CURRENT if is_current[slot] else Status.SUPERSEDED
+
     episodes = index.key.rows[found[index.kind.rows[found] == _EPISODE]].tolist()
     made: dict[int, list[int]] = {}
     for start in range(0, len(episodes), _AT_ONCE):
@@ -41,10 +54,7 @@ def said_in(db: apsw.Connection, index: PartitionIndex, seen: Array | None, foun
             slot = index.slot_of.get(other)
             if slot is not None and distilled[slot]:
                 made.setdefault(index.slot_of[episode], []).append(slot)
-    return {
-        _id(index, episode): tuple((_id(index, s), enc.STATUSES[index.status.rows[s]]) for s in slots)
-        for episode, slots in made.items()
-    }
+    return {_id(index, episode): tuple(map(told, slots)) for episode, slots in made.items()}
 
 
 def _id(index: PartitionIndex, slot: int) -> str:
