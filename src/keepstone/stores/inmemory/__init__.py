@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime
 
@@ -17,9 +16,9 @@ from keepstone.errors import StoreClosedError
 from keepstone.ids import IdSource
 from keepstone.logic.text import spoken
 from keepstone.operations import AppendMessage, Applied, ArchiveRow, Batch
-from keepstone.stores.inmemory import finding, reading
+from keepstone.stores.inmemory import finding, queueing, reading
 from keepstone.stores.inmemory.erasing import erase
-from keepstone.stores.inmemory.state import State, StoredJob, Tenant, Unit
+from keepstone.stores.inmemory.state import State, Tenant, Unit
 from keepstone.stores.inmemory.transaction import Transaction, halves
 from keepstone.stores.inmemory.writing import Writer
 from keepstone.types import Change, ErasureReceipt, LedgerMessage, MemoryRecord, Page, Scope, Stats
@@ -159,33 +158,17 @@ class InMemoryStore:
     async def claim(self, kinds: Sequence[str], limit: int, at: datetime, lease_until: datetime) -> list[Job]:
         """Lease up to *limit* due jobs, oldest first, only the oldest of each lane."""
         with self._opened() as state:
-            claimed: list[Job] = []
-            lanes: set[tuple[str, str]] = set()
-            for tenant, job in _waiting_jobs(state):
-                lane = (job.scope.tenant, job.lane)
-                if len(claimed) == limit or lane in lanes:
-                    continue
-                if job.lane:
-                    lanes.add(lane)
-                if job.kind in kinds and _is_due(job, at):
-                    leased = replace(job, attempts=job.attempts + 1, lease_until=lease_until)
-                    tenant.jobs[job.id] = leased
-                    claimed.append(_handed_out(leased, lease_until))
-            return claimed
+            return queueing.claim(state, kinds, limit, at, lease_until)
 
     async def finish(self, job_id: str) -> None:
         """Remove a job that is done; one that was erased meanwhile is passed over."""
         with self._opened() as state:
-            for tenant in state.tenants.values():
-                tenant.jobs.pop(job_id, None)
+            queueing.finish(state, job_id)
 
     async def retry(self, job_id: str, error: str, due: datetime | None) -> None:
         """Give a job back to be tried at *due*; None keeps it as a dead letter."""
         with self._opened() as state:
-            for tenant in state.tenants.values():
-                if job_id in tenant.jobs:
-                    job = tenant.jobs[job_id]
-                    tenant.jobs[job_id] = replace(job, error=error, due=due, lease_until=None)
+            queueing.retry(state, job_id, error, due)
 
     @contextmanager
     def _opened(self) -> Iterator[State]:
@@ -210,25 +193,3 @@ def _all_units(state: State) -> Iterator[tuple[Tenant, Unit, str]]:
                 text = revision.text or ""
                 for unit in revision.units:
                     yield tenant, unit, spoken(memory.record.name, text[unit.span.start : unit.span.end])
-
-
-def _waiting_jobs(state: State) -> list[tuple[Tenant, StoredJob]]:
-    """List the jobs that are not dead letters, oldest first."""
-    jobs = [(t, j) for t in state.tenants.values() for j in t.jobs.values() if j.due is not None]
-    return sorted(jobs, key=lambda j: j[1].sequence)
-
-
-def _is_due(job: StoredJob, at: datetime) -> bool:
-    return job.due is not None and job.due <= at and (job.lease_until is None or job.lease_until <= at)
-
-
-def _handed_out(job: StoredJob, lease_until: datetime) -> Job:
-    return Job(
-        id=job.id,
-        scope=job.scope,
-        kind=job.kind,
-        lane=job.lane,
-        payload=deepcopy(job.payload),
-        attempts=job.attempts,
-        lease_until=lease_until,
-    )

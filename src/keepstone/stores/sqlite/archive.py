@@ -13,7 +13,7 @@ from keepstone.operations import ArchivedMemory, ArchivedRevision, ArchiveRow, L
 from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite import reading
 from keepstone.stores.sqlite.places import Place
-from keepstone.stores.sqlite.writing import Writer
+from keepstone.stores.sqlite.transaction import Transaction
 from keepstone.types import Action, Change, LedgerMessage, MemoryRecord, Message, Scope, Span, Status
 
 _STAGES = ("m", "r", "c")
@@ -121,7 +121,7 @@ def _archived(db: apsw.Connection, row: reading.Row, hidden: bool, include_retir
     )
 
 
-def load(writer: Writer, op: Load) -> Outcome:
+def load(work: Transaction, op: Load) -> Outcome:
     """Put one archived row back; one whose id is there already is a replay.
 
     Raises:
@@ -130,46 +130,46 @@ def load(writer: Writer, op: Load) -> Outcome:
     """
     row = op.row
     if isinstance(row, LedgerMessage):
-        return _load_message(writer, op, row)
+        return _load_message(work, op, row)
     if isinstance(row, ArchivedMemory):
-        return _load_memory(writer, op, row)
-    return _load_change(writer, row)
+        return _load_memory(work, op, row)
+    return _load_change(work, row)
 
 
-def _load_message(writer: Writer, op: Load, row: LedgerMessage) -> Outcome:
+def _load_message(work: Transaction, op: Load, row: LedgerMessage) -> Outcome:
     known = Outcome(kind="replay", message_id=row.id, external_id=row.external_id)
-    if writer.message_key(row.id) is not None:
+    if work.message_key(row.id) is not None:
         return known
-    place = writer.places.of(op.scope)
-    if row.external_id is not None and writer.one(
+    place = work.places.of(op.scope)
+    if row.external_id is not None and work.one(
         "SELECT 1 FROM messages WHERE scope = ? AND external_id = ?", (place.scope_key, row.external_id)
     ):
         raise ConflictError(f"Message id {row.external_id!r} is taken in this scope.", blocking=(row.external_id,))
     said = Message(role=row.role, name=row.name, content=row.content, timestamp=row.occurred_at, id=row.external_id)
     replay_key = replay_keys([said], op.scope)[0]
-    if replay_key is not None and writer.one(
+    if replay_key is not None and work.one(
         "SELECT 1 FROM messages WHERE scope = ? AND replay_key = ?", (place.scope_key, replay_key)
     ):
         # Said twice in one call: the first of the two holds the key.
         replay_key = None
-    writer.write_message(
+    work.write_message(
         place, row.id, row.role, row.name, row.content, row.metadata, row.occurred_at, row.external_id, replay_key,
         enc.micros(row.recorded_at),
     )  # fmt: skip
     return Outcome(kind="stored", message_id=row.id, external_id=row.external_id)
 
 
-def _load_memory(writer: Writer, op: Load, row: ArchivedMemory) -> Outcome:
+def _load_memory(work: Transaction, op: Load, row: ArchivedMemory) -> Outcome:
     record = row.record
-    if writer.memory_key(record.id) is not None:
+    if work.memory_key(record.id) is not None:
         return Outcome(kind="replay", memory_id=record.id)
-    place, db = writer.places.of(op.scope), writer.db
+    place, db = work.places.of(op.scope), work.db
     key = place.next_memory()
-    _insert_memory(writer, op, record, place, key, row.superseded_by)
-    writer.write_sources(key, place, row.sources)
+    _insert_memory(work, op, record, place, key, row.superseded_by)
+    work.write_sources(key, place, row.sources)
     content = None
     if row.sources:
-        content = writer.one(
+        content = work.one(
             "SELECT x.content FROM sources o JOIN messages x ON x.key = o.message WHERE o.memory = ? AND o.first > -2"
             " ORDER BY o.message, o.first LIMIT 1",
             (key,),
@@ -185,18 +185,18 @@ def _load_memory(writer: Writer, op: Load, row: ArchivedMemory) -> Outcome:
             ),
         )  # fmt: skip
     for parent in row.derived_from:
-        if (found := writer.memory_key(parent)) is not None:
+        if (found := work.memory_key(parent)) is not None:
             db.execute("INSERT OR IGNORE INTO derived_from VALUES(?,?)", (key, found))
     for number, units in (*op.older_units.items(), (record.revision, op.units)):
-        writer.write_units(place, key, number, units)
+        work.write_units(place, key, number, units)
     return Outcome(kind="stored", memory_id=record.id)
 
 
 def _insert_memory(
-    writer: Writer, op: Load, record: MemoryRecord, place: Place, key: int, superseded_by: str | None
+    work: Transaction, op: Load, record: MemoryRecord, place: Place, key: int, superseded_by: str | None
 ) -> None:
-    by = None if superseded_by is None else writer.memory_key(superseded_by)
-    writer.db.execute(
+    by = None if superseded_by is None else work.memory_key(superseded_by)
+    work.db.execute(
         """INSERT INTO memories(key, id, scope, kind, status, revision, unit_revision, role, name, categories,
                occurred_at, occurred_offset, valid_from, valid_to, created_at, updated_at, expires_at, importance,
                trust, recency, changed, superseded_by, statement_key)
@@ -212,30 +212,30 @@ def _insert_memory(
     )  # fmt: skip
 
 
-def _load_change(writer: Writer, row: Change) -> Outcome:
-    memory = writer.memory_row(row.memory_id)
-    if writer.one("SELECT 1 FROM changes WHERE id = ? AND memory = ?", (enc.raw_id(row.id), memory[0])) is not None:
+def _load_change(work: Transaction, row: Change) -> Outcome:
+    memory = work.memory_row(row.memory_id)
+    if work.one("SELECT 1 FROM changes WHERE id = ? AND memory = ?", (enc.raw_id(row.id), memory.key)) is not None:
         return Outcome(kind="replay", memory_id=row.memory_id)
-    place = writer.places.at(memory[2])
+    place = work.places.at(memory.scope)
     related = None
     if row.related_id is not None:
-        related = writer.memory_key(row.related_id)
+        related = work.memory_key(row.related_id)
         if (
             related is not None
             and row.action is Action.SUPERSEDE
-            and memory[3] == enc.STATUS_NUMBERS[Status.SUPERSEDED]
+            and memory.status == enc.STATUS_NUMBERS[Status.SUPERSEDED]
         ):
-            writer.db.execute("UPDATE memories SET superseded_by = ? WHERE key = ?", (related, memory[0]))
+            work.db.execute("UPDATE memories SET superseded_by = ? WHERE key = ?", (related, memory.key))
     sequence = place.next_change()
-    writer.db.execute(
+    work.db.execute(
         "INSERT INTO changes VALUES(?,?,?,?,?,?,?,?,?,?,?,?)",
         (
             enc.key(place.partition, sequence), enc.raw_id(row.id), enc.raw_id(row.batch_id),
-            enc.ACTION_NUMBERS[row.action], memory[0], row.old_revision, row.new_revision, related, row.actor,
+            enc.ACTION_NUMBERS[row.action], memory.key, row.old_revision, row.new_revision, related, row.actor,
             row.reason, enc.micros(row.at), None if row.inverse_of is None else enc.raw_id(row.inverse_of),
         ),
     )  # fmt: skip
-    writer.db.execute("UPDATE memories SET changed = ? WHERE key = ?", (sequence, memory[0]))
+    work.db.execute("UPDATE memories SET changed = ? WHERE key = ?", (sequence, memory.key))
     if row.action in (Action.ADD, Action.UPDATE):
-        writer.db.execute("UPDATE memories SET recency = ? WHERE key = ?", (sequence, memory[0]))
+        work.db.execute("UPDATE memories SET recency = ? WHERE key = ?", (sequence, memory.key))
     return Outcome(kind="stored", memory_id=row.memory_id)

@@ -9,8 +9,24 @@ from datetime import datetime
 import apsw
 
 from keepstone.contract import Job
+from keepstone.operations import Enqueue, Outcome
 from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite.reading import scope_of
+from keepstone.stores.sqlite.transaction import Transaction
+
+
+def enqueue(work: Transaction, op: Enqueue) -> Outcome:
+    """Put a job into the queue."""
+    place = work.places.of(op.scope)
+    work.db.execute(
+        "INSERT INTO jobs(id, tenant, partition, bucket, scope, kind, lane, payload, due_at, created_at)"
+        " VALUES(?,?,?,?,?,?,?,?,?,?)",
+        (
+            enc.raw_id(op.id), work.batch.tenant, place.partition, place.bucket, place.scope_key, op.kind, op.lane,
+            json.dumps(dict(op.payload), ensure_ascii=False), work.at, work.at,
+        ),
+    )  # fmt: skip
+    return Outcome(kind="stored")
 
 
 def claim(db: apsw.Connection, kinds: Sequence[str], limit: int, at: datetime, lease_until: datetime) -> list[Job]:

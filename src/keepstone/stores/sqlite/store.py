@@ -57,7 +57,7 @@ class SqliteStore:
 
     async def apply(self, batch: Batch) -> Applied:
         """Carry out *batch* in one transaction."""
-        return await self._write(lambda db: Writer(db, batch, self._new_id, archive.load).apply())
+        return await self._write(lambda db: Writer(db, batch, self._new_id).apply())
 
     async def candidates(self, query: CandidateQuery) -> Candidates:
         """Return the best units by cosine and by BM25."""
