@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from keepstone.errors import ConflictError, InvalidRequestError, NotFoundError
+from keepstone.logic.details import superseded
 from keepstone.operations import Forget, Outcome, Restore, Retire, RetireScope, Supersede
 from keepstone.stores.inmemory.state import VISIBLE, StoredMemory
 from keepstone.stores.inmemory.transaction import Transaction
@@ -16,11 +17,12 @@ def supersede(work: Transaction, operation: Supersede) -> Outcome:
     memory = work.visible(operation.memory_id, operation.expected_revision)
     if operation.by == operation.memory_id:
         raise InvalidRequestError("A memory cannot supersede itself.")
-    since = operation.at or work.batch.at
+    since, began = operation.at or work.batch.at, False
     if operation.by is not None:
         successor = work.visible(operation.by, None)
-        valid_from = successor.record.valid_from or since
-        work.tenant.put_memory(replace(successor, record=replace(successor.record, valid_from=valid_from)))
+        began = successor.record.valid_from is None
+        if began:
+            work.tenant.put_memory(replace(successor, record=replace(successor.record, valid_from=since)))
     number = memory.record.revision
     work.log(
         memory.record,
@@ -29,6 +31,7 @@ def supersede(work: Transaction, operation: Supersede) -> Outcome:
         new=number,
         related_id=operation.by,
         inverse_of=operation.inverse_of,
+        details=superseded(memory.record.valid_to, since, began=began),
     )
     record = replace(memory.record, status=Status.SUPERSEDED, valid_to=since, updated_at=work.batch.at)
     work.tenant.put_memory(replace(memory, record=record, superseded_by=operation.by))
@@ -51,17 +54,18 @@ def forget(work: Transaction, operation: Forget) -> Outcome:
     if operation.lower:
         return _rank_lower(work, memory, operation.reason)
     _take_back(work, memory, None, operation.reason)
-    return Outcome(kind="stored", memory_id=id, retired=1, change_id=work.logged[-1])
+    return Outcome(kind="stored", memory_id=id, retired=1)
 
 
 def _rank_lower(work: Transaction, memory: StoredMemory, reason: str | None) -> Outcome:
     if memory.record.status is Status.SUPERSEDED:
         return Outcome(kind="replay", memory_id=memory.record.id)
     number, at = memory.record.revision, work.batch.at
-    work.log(memory.record, Action.SUPERSEDE, old=number, new=number, reason=reason)
+    details = superseded(memory.record.valid_to, at, began=False)
+    work.log(memory.record, Action.SUPERSEDE, old=number, new=number, reason=reason, details=details)
     record = replace(memory.record, status=Status.SUPERSEDED, valid_to=at, updated_at=at)
     work.tenant.put_memory(replace(memory, record=record, superseded_by=None))
-    return Outcome(kind="stored", memory_id=record.id, change_id=work.logged[-1])
+    return Outcome(kind="stored", memory_id=record.id)
 
 
 def retire_scope(work: Transaction, operation: RetireScope) -> Outcome:
@@ -94,14 +98,26 @@ def restore(work: Transaction, operation: Restore) -> Outcome:
         raise ConflictError(
             f"The text of memory {operation.memory_id!r} was not brought here.", blocking=(memory.record.id,)
         )
+    if operation.began is not None:
+        _begin_no_more(work, operation.began, memory)
+    keeps = operation.keeps_validity or operation.status is not Status.CURRENT
     number = memory.record.revision
     work.log(memory.record, Action.RESTORE, new=number, inverse_of=operation.inverse_of)
     record = replace(
         memory.record,
         status=operation.status,
-        valid_to=operation.valid_to if operation.status is Status.CURRENT else memory.record.valid_to,
+        valid_to=memory.record.valid_to if keeps else operation.valid_to,
         updated_at=work.batch.at,
     )
     by = memory.superseded_by if operation.status is Status.SUPERSEDED else None
     work.tenant.put_memory(replace(memory, record=record, superseded_by=by))
     return Outcome(kind="stored", memory_id=record.id)
+
+
+def _begin_no_more(work: Transaction, by: str, memory: StoredMemory) -> None:
+    """Take back what superseding *memory* set: when *by* began to hold."""
+    successor = work.tenant.memories.get(by)
+    if successor is None:
+        raise NotFoundError(f"There is no memory {by!r}.")
+    if successor.record.valid_from == memory.record.valid_to:
+        work.tenant.put_memory(replace(successor, record=replace(successor.record, valid_from=None)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 from keepstone.contract import NewId, Vector
@@ -31,27 +32,28 @@ class Transaction:
         self.logged: list[str] = []
         self.appended: dict[str, str | None] = {}
 
-    def log(self, record: MemoryRecord, action: Action, **details: Any) -> int:
+    def log(self, record: MemoryRecord, action: Action, **change: Any) -> int:
         """Enter a change of *record* into the history; return its sequence."""
         sequence = self.tenant.next_sequence(record.scope, "changes")
-        change = Change(
+        entry = Change(
             id=self.new_id(self.batch.at, bucket(record.scope)),
             batch_id=self.batch.id,
             sequence=sequence,
             memory_id=record.id,
             action=action,
-            old_revision=details.get("old"),
-            new_revision=details.get("new"),
+            old_revision=change.get("old"),
+            new_revision=change.get("new"),
             old_text=None,
             new_text=None,
             actor=self.batch.actor,
-            reason=details.get("reason") or self.batch.reason,
+            reason=change.get("reason") or self.batch.reason,
             at=self.batch.at,
-            related_id=details.get("related_id"),
-            inverse_of=details.get("inverse_of"),
+            related_id=change.get("related_id"),
+            inverse_of=change.get("inverse_of"),
+            details=deepcopy({**self.batch.details, **(change.get("details") or {})}),
         )
-        self.tenant.changes[change.id] = change
-        self.logged.append(change.id)
+        self.tenant.changes[entry.id] = entry
+        self.logged.append(entry.id)
         return sequence
 
     def visible(self, id: str, expected_revision: int | None) -> StoredMemory:
@@ -124,6 +126,11 @@ class Transaction:
             units=units,
             statement_key=statement_key,
         )
+
+    def place_of_source(self, source: SourceSpan) -> tuple[int, int, int]:
+        """Return what orders the sources of a memory: the message's place, then that of the span in it."""
+        message = self.tenant.messages[source.message_id].message
+        return (*self.tenant.place(message.scope, message.sequence), -1 if source.span is None else source.span.start)
 
     def replay_of(self, earlier: StoredMessage) -> Outcome:
         """Return the outcome for a message that is *earlier* again; its memory is the first made from it."""

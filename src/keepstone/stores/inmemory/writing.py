@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from keepstone.contract import NewId
-from keepstone.errors import ConflictError, EmbedderMismatchError
+from keepstone.errors import ConflictError, EmbedderMismatchError, NotFoundError
 from keepstone.logic.ids import partition
 from keepstone.operations import (
     AddMemory,
@@ -17,10 +17,16 @@ from keepstone.operations import (
     AppendMessage,
     Applied,
     Batch,
+    Disjoin,
     Enqueue,
+    EnterCall,
+    Feedback,
+    Finish,
     Forget,
+    Join,
     Load,
     NewMemory,
+    Operation,
     Outcome,
     Restore,
     Retire,
@@ -30,7 +36,7 @@ from keepstone.operations import (
     SourceSpan,
     Supersede,
 )
-from keepstone.stores.inmemory import queueing, retiring, revising
+from keepstone.stores.inmemory import calls, joining, queueing, retiring, revising
 from keepstone.stores.inmemory.loading import load
 from keepstone.stores.inmemory.state import State, StoredBatch, StoredMemory, StoredMessage
 from keepstone.stores.inmemory.transaction import Transaction
@@ -46,7 +52,12 @@ _VERBS: Mapping[type[Any], Callable[[Transaction, Any], Outcome]] = {
     Forget: retiring.forget,
     RetireScope: retiring.retire_scope,
     Restore: retiring.restore,
+    Join: joining.join,
+    Disjoin: joining.disjoin,
+    Feedback: joining.feedback,
     Enqueue: queueing.enqueue,
+    Finish: queueing.finish_leased,
+    EnterCall: calls.enter,
     Load: load,
 }
 
@@ -70,10 +81,15 @@ class Writer(Transaction):
         if batch.idempotency_key is not None and (earlier := self.tenant.batches.get(key)):
             return self._replayed(earlier)
         self._enter_vector_space()
-        outcomes = tuple(self._verbs[type(operation)](operation) for operation in batch.operations)
+        outcomes = tuple(map(self._do, batch.operations))
         if batch.idempotency_key is not None:
             self.tenant.batches[key] = StoredBatch(id=batch.id, fingerprint=batch.fingerprint or b"", outcomes=outcomes)
         return Applied(batch_id=batch.id, outcomes=outcomes, changes=tuple(self.logged))
+
+    def _do(self, operation: Operation) -> Outcome:
+        made = len(self.logged)
+        outcome = self._verbs[type(operation)](operation)
+        return replace(outcome, change_id=self.logged[-1]) if len(self.logged) == made + 1 else outcome
 
     def _replayed(self, earlier: StoredBatch) -> Applied:
         if earlier.fingerprint != (self.batch.fingerprint or b""):
@@ -81,7 +97,7 @@ class Writer(Transaction):
                 f"The idempotency key {self.batch.idempotency_key!r} was used for another request.",
                 blocking=(earlier.id,),
             )
-        outcomes = tuple(replace(o, kind="replay") for o in earlier.outcomes if o.memory_id is not None or o.message_id)
+        outcomes = tuple(replace(o, kind="replay", change_id=None) for o in earlier.outcomes)
         return Applied(batch_id=earlier.id, outcomes=outcomes, changes=(), replayed=True)
 
     def _enter_vector_space(self) -> None:
@@ -201,6 +217,16 @@ class Writer(Transaction):
         record = self._put_new(replace(new, sources=sources)).record
         return Outcome(kind="stored", memory_id=record.id, sequence=record.sequence)
 
+    def _ground(self, scope: Scope) -> Callable[[str], str]:
+        """Return what checks that a memory is there to rest on: visible, and of the owner of *scope*."""
+
+        def check(id: str) -> str:
+            if partition(self.visible(id, None).record.scope) != partition(scope):
+                raise NotFoundError(f"There is no memory {id!r}.")
+            return id
+
+        return check
+
     def _put_new(self, new: NewMemory) -> StoredMemory:
         if new.id in self.tenant.memories:
             raise ConflictError(f"There is a memory {new.id!r} already.", blocking=(new.id,))
@@ -231,7 +257,7 @@ class Writer(Transaction):
             record=record,
             revisions=(self.revision_of(record, self.units(new.units), new.statement_key),),
             sources=new.sources,
-            derived_from=new.derived_from,
+            derived_from=tuple(dict.fromkeys(map(self._ground(new.scope), new.derived_from))),
             recency=self.log(record, Action.ADD, new=1),
         )
         self.tenant.put_memory(memory)

@@ -62,7 +62,7 @@ def _messages(db: apsw.Connection, scope: Scope, after: int, include_retired: bo
     sql = f"{reading.MESSAGE} WHERE x.key > ? AND x.key <= ? AND {visible} ORDER BY x.key"
     for bounds in _ranges(db, scope, after):
         for row in db.execute(sql, bounds):
-            if scope.sees(reading.scope_of(row[11], row[12:16])):
+            if scope.sees(enc.scope_of(row[11], row[12:16])):
                 yield row[0], reading.ledger_message(row)
 
 
@@ -70,9 +70,9 @@ def _memories(db: apsw.Connection, scope: Scope, after: int, include_retired: bo
     sql = f"{reading.TOMBSTONE} WHERE m.key > ? AND m.key <= ? ORDER BY m.key"
     for bounds in _ranges(db, scope, after):
         for row in db.execute(sql, bounds):
-            if scope.sees(reading.scope_of(row[20], row[21:25])):
+            if scope.sees(enc.scope_of(row[20], row[21:25])):
                 hidden = row[3] == enc.RETIRED and not include_retired
-                yield row[0], _archived(db, row, hidden, include_retired)
+                yield row[0], _archived(db, row, scope, hidden, include_retired)
 
 
 def _changes(db: apsw.Connection, scope: Scope, after: int, include_retired: bool) -> Keyed:
@@ -80,20 +80,21 @@ def _changes(db: apsw.Connection, scope: Scope, after: int, include_retired: boo
     status = "SELECT status FROM memories WHERE key = ?"
     for bounds in _ranges(db, scope, after):
         for row in db.execute(sql, bounds):
-            if scope.sees(reading.scope_of(row[13], row[14:18])):
+            if scope.sees(enc.scope_of(row[13], row[14:18])):
                 retired = next(iter(db.execute(status, (row[12],))))[0] == enc.RETIRED
                 yield row[0], reading.change(db, row, with_text=include_retired or not retired)
 
 
-def _archived(db: apsw.Connection, row: reading.Row, hidden: bool, include_retired: bool) -> ArchivedMemory:
+def _archived(
+    db: apsw.Connection, row: reading.Row, scope: Scope, hidden: bool, include_retired: bool
+) -> ArchivedMemory:
     key = row[0]
-    record = reading.light_record(row) if row[3] == enc.ERASED else reading.full_records(db, [row])[0]
+    record = reading.light_record(row) if row[3] == enc.ERASED else reading.full_records(db, [row], scope)[0]
     revisions = "SELECT number, metadata, expires_at, language, at FROM revisions WHERE memory = ? ORDER BY number"
     carried = "1" if include_retired else reading.NOT_SUPPRESSED
     sources = f"""SELECT x.id, o.first, o.last FROM sources o JOIN messages x ON x.key = o.message
                   WHERE o.memory = ? AND {carried} ORDER BY o.message, o.first"""
-    parents = "SELECT m.id FROM derived_from d JOIN memories m ON m.key = d.parent WHERE d.memory = ? ORDER BY m.key"
-    recency, by = next(iter(db.execute("SELECT recency, superseded_by FROM memories WHERE key = ?", (key,))))
+    recency = next(iter(db.execute("SELECT recency FROM memories WHERE key = ?", (key,))))[0]
     return ArchivedMemory(
         record=replace(record, text="", metadata={}) if hidden else record,
         revisions=tuple(
@@ -115,8 +116,8 @@ def _archived(db: apsw.Connection, row: reading.Row, hidden: bool, include_retir
             )
             for i, first, last in db.execute(sources, (key,))
         ),
-        derived_from=tuple(enc.text_id(r[0]) for r in db.execute(parents, (key,))),
-        superseded_by=None if by is None else reading.memory_id(db, by),
+        derived_from=record.derived_from,
+        superseded_by=record.superseded_by,
         recency=recency,
     )
 
@@ -185,7 +186,8 @@ def _load_memory(work: Transaction, op: Load, row: ArchivedMemory) -> Outcome:
             ),
         )  # fmt: skip
     for parent in row.derived_from:
-        if (found := work.memory_key(parent)) is not None:
+        found = work.memory_key(parent)
+        if found is not None and found >> enc.SEQUENCE_BITS == place.partition:
             db.execute("INSERT OR IGNORE INTO derived_from VALUES(?,?)", (key, found))
     for number, units in (*op.older_units.items(), (record.revision, op.units)):
         work.write_units(place, key, number, units)
@@ -228,11 +230,12 @@ def _load_change(work: Transaction, row: Change) -> Outcome:
             work.db.execute("UPDATE memories SET superseded_by = ? WHERE key = ?", (related, memory.key))
     sequence = place.next_change()
     work.db.execute(
-        "INSERT INTO changes VALUES(?,?,?,?,?,?,?,?,?,?,?,?)",
+        "INSERT INTO changes VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
         (
             enc.key(place.partition, sequence), enc.raw_id(row.id), enc.raw_id(row.batch_id),
             enc.ACTION_NUMBERS[row.action], memory.key, row.old_revision, row.new_revision, related, row.actor,
             row.reason, enc.micros(row.at), None if row.inverse_of is None else enc.raw_id(row.inverse_of),
+            enc.dump_json(row.details),
         ),
     )  # fmt: skip
     work.db.execute("UPDATE memories SET changed = ? WHERE key = ?", (sequence, memory.key))

@@ -13,9 +13,7 @@ from keepstone.errors import ConflictError, NotFoundError
 from keepstone.operations import Batch, NewMemory, NewUnit, SourceSpan
 from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite.places import Place, Places
-from keepstone.types import Action
-
-SAID_AGAIN = "said again"
+from keepstone.types import Action, Metadata
 
 
 class MemoryRow(NamedTuple):
@@ -31,6 +29,8 @@ class MemoryRow(NamedTuple):
     expires_at: int | None
     valid_from: int | None
     valid_to: int | None
+    kind: int
+    strength: float
 
 
 MEMORY_COLUMNS = ", ".join(MemoryRow._fields)
@@ -52,6 +52,7 @@ class Transaction:
         self.appended: dict[str, str | None] = {}
         self._new_id = new_id
         self._batch_raw = enc.own_id(batch.id)
+        self._details = enc.dump_json(batch.details)
         # Rows that no operation of a batch reads are written together at its end.
         self._late: dict[str, list[tuple[Any, ...]]] = {}
 
@@ -115,8 +116,10 @@ class Transaction:
         )  # fmt: skip
         self.write_sources(key, place, memory.sources)
         for parent in memory.derived_from:
-            parent_key = self.memory_row(parent).key
-            self.db.execute("INSERT OR IGNORE INTO derived_from VALUES(?,?)", (key, parent_key))
+            ground = self.memory_row(parent)
+            if ground.status > enc.LAST_VISIBLE or ground.key >> enc.SEQUENCE_BITS != place.partition:
+                raise NotFoundError(f"No memory {parent}.")
+            self.db.execute("INSERT OR IGNORE INTO derived_from VALUES(?,?)", (key, ground.key))
         self.write_units(place, key, 1, memory.units)
         return key
 
@@ -151,27 +154,27 @@ class Transaction:
         related: int | None = None,
         inverse_of: str | None = None,
         reason: str | None = None,
+        details: Metadata | None = None,
     ) -> int:
-        """Append one entry to the history and return its sequence."""
+        """Append one entry to the history, with the details of the batch and its own, and return its sequence."""
         id = self._new_id(self.batch.at, place.bucket)
         sequence = place.next_change()
+        said = self._details if details is None else enc.dump_json({**self.batch.details, **details})
         row = (
             enc.key(place.partition, sequence), enc.raw_id(id), self._batch_raw, enc.ACTION_NUMBERS[action],
             memory_key, old, new, related, self.batch.actor, reason or self.batch.reason, self.at,
-            None if inverse_of is None else enc.own_id(inverse_of),
+            None if inverse_of is None else enc.own_id(inverse_of), said,
         )  # fmt: skip
-        self._late.setdefault("INSERT INTO changes VALUES(?,?,?,?,?,?,?,?,?,?,?,?)", []).append(row)
+        self._late.setdefault("INSERT INTO changes VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)", []).append(row)
         self.logged.append(id)
         return sequence
 
-    def say_again(self, place: Place, key: int, revision: int) -> None:
-        """Make a memory the newest, with a change that says so."""
-        change = self.write_change(
-            place, Action.UPDATE, key, revision, revision, reason=self.batch.reason or SAID_AGAIN
-        )
+    def say_again(self, place: Place, row: MemoryRow, **change: Any) -> None:
+        """Make a memory the newest, with a change to the same revision that says so."""
+        sequence = self.write_change(place, Action.UPDATE, row.key, row.revision, row.revision, **change)
         self.db.execute(
             "UPDATE memories SET recency = ?, changed = ?, updated_at = ? WHERE key = ?",
-            (change, change, self.at, key),
+            (sequence, sequence, self.at, row.key),
         )
 
     def one(self, sql: str, values: tuple[Any, ...]) -> tuple[Any, ...] | None:

@@ -17,8 +17,13 @@ from keepstone.operations import (
     AppendMessage,
     Applied,
     Batch,
+    Disjoin,
     Enqueue,
+    EnterCall,
+    Feedback,
+    Finish,
     Forget,
+    Join,
     Load,
     Outcome,
     Restore,
@@ -29,12 +34,14 @@ from keepstone.operations import (
     SourceSpan,
     Supersede,
 )
-from keepstone.stores.sqlite import archive, idempotency, jobs, retiring, revising
+from keepstone.stores.sqlite import archive, calls, feedback, idempotency, jobs, joining, retiring, revising
 from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite.known import find_known
 from keepstone.stores.sqlite.places import Place
 from keepstone.stores.sqlite.transaction import MEMORY_COLUMNS, MemoryRow, Transaction
 from keepstone.stores.sqlite.vectors import activate, active
+
+SAID_AGAIN = "said again"
 
 _WORKS: Mapping[type[Any], Callable[[Transaction, Any], Outcome]] = {
     Revise: revising.revise,
@@ -44,7 +51,12 @@ _WORKS: Mapping[type[Any], Callable[[Transaction, Any], Outcome]] = {
     Forget: retiring.forget,
     RetireScope: retiring.retire_scope,
     Restore: retiring.restore,
+    Join: joining.join,
+    Disjoin: joining.disjoin,
+    Feedback: feedback.give,
     Enqueue: jobs.enqueue,
+    Finish: jobs.finish_leased,
+    EnterCall: calls.enter,
     Load: archive.load,
 }
 
@@ -76,9 +88,11 @@ class Writer(Transaction):
 
     def _do(self, operation: object) -> Outcome:
         work = self._works.get(type(operation))
-        if work is not None:
-            return work(operation)
-        raise InvalidRequestError(f"Unknown operation {type(operation).__name__}.")
+        if work is None:
+            raise InvalidRequestError(f"Unknown operation {type(operation).__name__}.")
+        made = len(self.logged)
+        outcome = work(operation)
+        return replace(outcome, change_id=self.logged[-1]) if len(self.logged) == made + 1 else outcome
 
     def _check_space(self) -> None:
         given = self.batch.embedder
@@ -137,7 +151,7 @@ class Writer(Transaction):
         first = repeated[0][0]
         if op.refresh:
             row = self.memory_row(first)
-            self.say_again(self.places.at(row.scope), row.key, row.revision)
+            self.say_again(self.places.at(row.scope), row, reason=self.batch.reason or SAID_AGAIN)
         return Outcome(kind="echo", memory_id=first, message_id=message.id, external_id=message.external_id)
 
     def _known(self, op: AppendMessage, place: Place) -> Outcome | None:
@@ -171,7 +185,7 @@ class Writer(Transaction):
         if row is None or row.status != enc.CURRENT or expired:
             return None
         self.db.execute("INSERT INTO sources VALUES(?,?,-1,-1)", (row.key, message_key))
-        self.say_again(place, row.key, row.revision)
+        self.say_again(place, row, reason=self.batch.reason or SAID_AGAIN)
         return enc.text_id(row.id)
 
     def _add(self, op: AddMemory) -> Outcome:
