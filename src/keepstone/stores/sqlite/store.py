@@ -124,7 +124,12 @@ class SqliteStore:
 
     async def said_in(self, message_ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:
         """Return the visible memories that came from *message_ids*."""
-        return await self._read(lambda db: reading.visible_at(db, deriving.said_in(db, message_ids), scope))
+
+        def look(db: apsw.Connection) -> list[MemoryRecord]:
+            keys = deriving.said_in(db, message_ids, reading.partitions(db, scope))
+            return reading.visible_at(db, keys, scope)
+
+        return await self._read(look)
 
     async def usage(self, scope: Scope, since: datetime | None, until: datetime | None) -> Usage:
         """Return what the calls of the scope cost."""
