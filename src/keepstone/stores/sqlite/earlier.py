@@ -23,9 +23,8 @@ Row = tuple[Any, ...]
 _AT_ONCE = 500
 # The history of those memories that were changed after a moment.
 _STEPS = """
-SELECT c.memory, c.id, c.key, c.action, c.new_revision, q.id, c.inverse_of, c.at
-FROM changes c LEFT JOIN memories q ON q.key = c.related
-WHERE c.memory IN ({places}) ORDER BY c.key
+SELECT memory, id, key, action, new_revision, related, inverse_of, at, details
+FROM changes WHERE memory IN ({places}) ORDER BY key
 """
 _CHANGED_SINCE = "SELECT DISTINCT memory FROM changes WHERE key BETWEEN ? AND ? AND at > ?"
 _REVISION = "SELECT metadata, expires_at, language, unit_revision FROM revisions WHERE memory = ? AND number = ?"
@@ -51,7 +50,7 @@ def visible(db: apsw.Connection, ids: Sequence[str], scope: Scope, known_at: dat
         raw = [enc.raw_id(i) for i in ids[start : start + _AT_ONCE]]
         rows = db.execute(f"{reading.MEMORY} WHERE m.id IN ({_places(raw)}) AND m.status <= 1", raw)
         stood = [s for s in _stood(db, list(rows), known_at) if scope.sees(s.light.scope)]
-        found.update((r.id, r) for r in _full(db, stood, known_at))
+        found.update((r.id, r) for r in _full(db, stood, scope, known_at))
     return [found[i] for i in dict.fromkeys(ids) if i in found]
 
 
@@ -70,11 +69,11 @@ def page(db: apsw.Connection, query: ListQuery) -> Page:
                 if not _is_wanted(stood.light, query):
                     continue
                 if len(chosen) == query.limit:
-                    items = _full(db, chosen, query.known_at)
+                    items = _full(db, chosen, query.scope, query.known_at)
                     return Page(items=tuple(items), next_cursor=reading.cursor_of(last_key))
                 chosen.append(stood)
                 last_key = stood.row[0]
-    return Page(items=tuple(_full(db, chosen, query.known_at)), next_cursor=None)
+    return Page(items=tuple(_full(db, chosen, query.scope, query.known_at)), next_cursor=None)
 
 
 def satisfy(db: apsw.Connection, where: Filter, keys: Sequence[int], known_at: datetime) -> Iterator[tuple[int, bool]]:
@@ -89,8 +88,8 @@ def satisfy(db: apsw.Connection, where: Filter, keys: Sequence[int], known_at: d
 def indexed(db: apsw.Connection, partition: int, rows: Sequence[Row], known_at: datetime) -> list[Row]:
     """Return the rows of an index's memories as they stood; those that were not there or not visible are left out.
 
-    A row has key, status, unit revision, expiry, recency, end of validity and time of creation at 0, 4, 5, 6, 7, 12
-    and 13.
+    A row has key, status, unit revision, expiry, recency, end of validity, time of creation and strength at 0, 4, 5,
+    6, 7, 12, 13 and 14.
     """
     at = enc.micros(known_at) or 0
     changed = [r[0] for r in db.execute(_CHANGED_SINCE, (*enc.bounds(partition), at))]
@@ -109,7 +108,11 @@ def indexed(db: apsw.Connection, partition: int, rows: Sequence[Row], known_at: 
 def _indexed(db: apsw.Connection, row: Row, state: Earlier) -> Row:
     made = list(row)
     if state.status is not None:
-        made[4], made[12] = enc.STATUS_NUMBERS[state.status], enc.micros(state.superseded_at)
+        made[4] = enc.STATUS_NUMBERS[state.status]
+    if state.changed_standing:
+        made[12] = enc.micros(state.valid_to)
+    if state.strength is not None:
+        made[14] = state.strength
     if state.recency is not None:
         made[7] = state.recency
     revision = next(iter(db.execute(_REVISION, (row[0], state.revision))), None)
@@ -123,7 +126,7 @@ def _states(db: apsw.Connection, keys: Sequence[int], known_at: datetime) -> dic
     histories: dict[int, list[Step]] = {}
     for start in range(0, len(keys), _AT_ONCE):
         some = keys[start : start + _AT_ONCE]
-        for memory, id, key, action, revision, related, inverse, at in db.execute(
+        for memory, id, key, action, revision, related, inverse, at, details in db.execute(
             _STEPS.format(places=_places(some)), some
         ):
             step = Step(
@@ -131,9 +134,10 @@ def _states(db: apsw.Connection, keys: Sequence[int], known_at: datetime) -> dic
                 sequence=key & enc.SEQUENCE_MASK,
                 action=enc.ACTIONS[action],
                 revision=revision,
-                related_id=None if related is None else enc.text_id(related),
+                related=None if related is None else str(related),
                 inverse_of=None if inverse is None else enc.text_id(inverse),
                 at=enc.instant(at),
+                details=enc.load_json(details),
             )
             histories.setdefault(memory, []).append(step)
     found = {key: earlier(history, known_at) for key, history in histories.items()}
@@ -152,6 +156,8 @@ def _stood(db: apsw.Connection, rows: Sequence[Row], known_at: datetime | None) 
         light, state = reading.light_record(row), states.get(row[0])
         if state is not None:
             light = _as_then(db, row[0], state.of(light))
+            if state.changed_standing:
+                row = (*row[:26], None if state.superseded_by is None else int(state.superseded_by), *row[27:])
         if light.status in (Status.CURRENT, Status.SUPERSEDED):
             found.append(_Stood(row, light, state))
     return found
@@ -170,21 +176,21 @@ def _as_then(db: apsw.Connection, key: int, record: MemoryRecord) -> MemoryRecor
     )
 
 
-def _full(db: apsw.Connection, stood: Sequence[_Stood], known_at: datetime | None) -> list[MemoryRecord]:
-    now = reading.full_records(db, [s.row for s in stood])
+def _full(db: apsw.Connection, stood: Sequence[_Stood], scope: Scope, known_at: datetime | None) -> list[MemoryRecord]:
+    now = reading.full_records(db, [s.row for s in stood], scope)
+    at = enc.micros(known_at) or 0
     return [
-        record if s.state is None else _with_text(db, s, record, enc.micros(known_at) or 0)
+        record if s.state is None else _with_text(db, s.row[0], s.state, record, at)
         for s, record in zip(stood, now, strict=True)
     ]
 
 
-def _with_text(db: apsw.Connection, stood: _Stood, now: MemoryRecord, at: int) -> MemoryRecord:
-    key = stood.row[0]
-    return replace(
-        _as_then(db, key, stood.state.of(now)) if stood.state is not None else now,
-        text=reading.revision_text(db, key, stood.light.revision) or "",
-        sources=tuple(external or enc.text_id(id) for id, external in db.execute(_SOURCES, (key, at))),
-    )
+def _with_text(db: apsw.Connection, key: int, state: Earlier, now: MemoryRecord, at: int) -> MemoryRecord:
+    found = _as_then(db, key, state.of(now))
+    sources = [(enc.text_id(id), external) for id, external in db.execute(_SOURCES, (key, at))]
+    public = [external or id for id, external in sources if id not in state.joined]
+    text = reading.revision_text(db, key, found.revision) or ""
+    return replace(found, text=text, sources=tuple(dict.fromkeys(public)))
 
 
 def _is_wanted(record: MemoryRecord, query: ListQuery) -> bool:
