@@ -21,6 +21,8 @@ pytestmark = pytest.mark.slow
 
 CHOICE = os.environ.get("KEEPSTONE_SMOKE_MODEL", "")
 READY_SECONDS = 120
+# A server ends when nobody holds it.
+SERVERS: list[object] = []
 
 SCHEMA = {
     "type": "object",
@@ -64,8 +66,9 @@ def address() -> str:
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(gguf())
     parameters.n_ctx = 2_048
-    parameters.hostname, parameters.port = "127.0.0.1", 0
-    address.server = server = xllamacpp.Server(parameters)  # type: ignore[attr-defined]
+    parameters.n_parallel = 1
+    parameters.hostnames, parameters.port = ["127.0.0.1"], 0
+    server = xllamacpp.Server(parameters)
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         try:
@@ -74,10 +77,13 @@ def address() -> str:
                     break
         except OSError:
             time.sleep(0.2)
+    SERVERS.append(server)
     return f"{server.listening_address}/v1"
 
 
-@pytest.mark.parametrize("said", ["I moved to Lyon last week and I play the cello.", "我上周搬到了里昂，我会拉大提琴。"])
+@pytest.mark.parametrize(
+    "said", ["I moved to Lyon last week and I play the cello.", "我上周搬到了里昂，我会拉大提琴。"]
+)
 def test_json_of_a_schema(address: str, said: str) -> None:
     messages = (ChatMessage(role="system", content=SYSTEM), ChatMessage(role="user", content=f"m1: {said}"))
     request = ChatRequest(messages=messages, schema=SCHEMA, schema_name="changes", max_output_tokens=300)
