@@ -7,7 +7,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from keepstone.blocking_changing import BlockingChanging
+from keepstone.blocking_learning import BlockingLearning
 from keepstone.memory import Messages, Progress, Where
 from keepstone.portal import portal
 from keepstone.protocols import Embedder
@@ -16,7 +16,7 @@ from keepstone.traces import Trace
 from keepstone.types import Context, ContextFormat, Hit, Kind, MemoryRecord, Page, Stats, TokenCounter
 
 
-class Memory(BlockingChanging):
+class Memory(BlockingLearning):
     """Memory of users, agents, applications and sessions.
 
     `Memory()` keeps one SQLite file in the user's data folder (or `KEEPSTONE_HOME`), embeds on this device and
@@ -48,6 +48,9 @@ class Memory(BlockingChanging):
         infer: bool = True,
         expires_at: datetime | str | None = None,
         idempotency_key: str | None = None,
+        instructions: str | None = None,
+        procedures: bool = False,
+        wait: float | None = None,
     ) -> AddResult:
         """Keep what was said, and return exactly what was stored and what was there already.
 
@@ -56,6 +59,11 @@ class Memory(BlockingChanging):
         returned is durable. A user's request to forget takes back the memory that it means, if exactly one stands
         out; what only repeats the results of a search makes no memory. With *infer* false no rule runs: words are
         kept, and nothing else happens. A second call with the same *idempotency_key* and content does nothing.
+
+        With a chat model, a durable job reads what is new, and `distilled` says what came of it. *instructions* say
+        what to keep and what never to keep (by default those of the memory), *procedures* asks how things were done,
+        too. *wait* is how many seconds to wait for the job: None until it is done, 0 not at all. A model that fails
+        fails nothing: the words are kept, and the job is tried again.
 
         Raises:
             InvalidRequestError: bad input, too large (LimitError), or no scope (ScopeError); nothing is stored.
@@ -73,6 +81,9 @@ class Memory(BlockingChanging):
                 infer=infer,
                 expires_at=expires_at,
                 idempotency_key=idempotency_key,
+                instructions=instructions,
+                procedures=procedures,
+                wait=wait,
             )
         )
 

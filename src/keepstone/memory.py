@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
 from keepstone import assembly, door, filters, ingest, providers, recall, reembedding, tracing
-from keepstone.changing import Changing
 from keepstone.contract import ListQuery
 from keepstone.errors import ConfigError
+from keepstone.learning import Learning
 from keepstone.logic.budget import Budget
 from keepstone.logic.counting import count_tokens
 from keepstone.logic.layout import FORMATS
 from keepstone.protocols import Embedder
+from keepstone.queueing import Wish
 from keepstone.results import AddResult
 from keepstone.traces import Trace
 from keepstone.types import Context, ContextFormat, Hit, Kind, MemoryRecord, Message, Page, Stats, TokenCounter
@@ -25,7 +27,7 @@ Where = filters.Filter | Mapping[str, Any] | None
 Progress = Callable[[int, int], None]
 
 
-class AsyncMemory(Changing):
+class AsyncMemory(Learning):
     """Memory of users, agents, applications and sessions.
 
     `AsyncMemory()` keeps one SQLite file in the user's data folder (or `KEEPSTONE_HOME`), embeds on this device and
@@ -57,6 +59,9 @@ class AsyncMemory(Changing):
         infer: bool = True,
         expires_at: datetime | str | None = None,
         idempotency_key: str | None = None,
+        instructions: str | None = None,
+        procedures: bool = False,
+        wait: float | None = None,
     ) -> AddResult:
         """Keep what was said, and return exactly what was stored and what was there already.
 
@@ -66,12 +71,24 @@ class AsyncMemory(Changing):
         out; what only repeats the results of a search makes no memory. With *infer* false no rule runs: words are
         kept, and nothing else happens. A second call with the same *idempotency_key* and content does nothing.
 
+        With a chat model, a durable job reads what is new, and `distilled` says what came of it. *instructions* say
+        what to keep and what never to keep (by default those of the memory), *procedures* asks how things were done,
+        too. *wait* is how many seconds to wait for the job: None until it is done, 0 not at all. A model that fails
+        fails nothing: the words are kept, and the job is tried again.
+
         Raises:
             InvalidRequestError: bad input, too large (LimitError), or no scope (ScopeError); nothing is stored.
             ConflictError: a message's id, or the key, was used for something else; nothing is stored.
             ProviderError: the embedder failed; nothing is stored.
         """
         key = idempotency_key
+        seconds = None if wait is None else door.seconds(wait, "wait")
+        wish = Wish(
+            instructions=self._instructions
+            if instructions is None
+            else door.text(instructions, "instructions", self._limits),
+            procedures=procedures,
+        )
         scope = self._scope(user_id, agent_id, app_id, run_id)
         request = ingest.AddRequest(
             scope=scope,
@@ -81,8 +98,9 @@ class AsyncMemory(Changing):
             idempotency_key=None if key is None else door.opaque(key, "idempotency_key", self._limits),
             infer=infer,
             recalled=self._recalled.texts(scope) if infer else (),
+            wish=wish if self._chat_model is not None else None,
         )
-        return await ingest.add(
+        result, jobs = await ingest.add(
             self._store,
             await self._space.agreed(),
             request,
@@ -90,6 +108,9 @@ class AsyncMemory(Changing):
             new_id=self._new_id,
             actor=self._actor,
         )
+        if request.wish is None or not infer:
+            return result
+        return replace(result, distilled=await self._distilled(jobs, scope, seconds))
 
     async def search(
         self,
@@ -334,14 +355,6 @@ class AsyncMemory(Changing):
         made = await reembedding.reembed(self._store, target, progress)
         self._space = VectorSpace(self._store, target, self._tenant)
         return made
-
-    async def close(self) -> None:
-        """Release the store and the connections of the embedder and the model; a second call does nothing."""
-        for part in (self._space.embedder, self._chat_model):
-            release = getattr(part, "close", None)
-            if release is not None:
-                await release()
-        await self._store.close()
 
     def _where(self, where: Where) -> filters.Filter | None:
         return filters.parse(where, self._limits)
