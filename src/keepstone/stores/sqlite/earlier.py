@@ -64,7 +64,7 @@ def page(db: apsw.Connection, query: ListQuery) -> Page:
         if high <= after:
             continue
         rows = db.execute(reading.listing(query.kinds), (max(low, after), high, enc.LAST_VISIBLE))
-        for some in _in_parts(rows):
+        for some in _in_parts(rows, min(_AT_ONCE, query.limit + 1)):
             for stood in _stood(db, some, query.known_at):
                 if not _is_wanted(stood.light, query):
                     continue
@@ -206,9 +206,9 @@ def _is_wanted(record: MemoryRecord, query: ListQuery) -> bool:
     return matches(query.where, record)
 
 
-def _in_parts(rows: Iterable[Row]) -> Iterator[list[Row]]:
+def _in_parts(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
     rest = iter(rows)
-    while some := list(islice(rest, _AT_ONCE)):
+    while some := list(islice(rest, size)):
         yield some
 
 
