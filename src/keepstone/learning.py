@@ -15,7 +15,7 @@ from keepstone.errors import ConfigError, NotFoundError
 from keepstone.jobs import Worker, owner_of
 from keepstone.operations import Feedback
 from keepstone.protocols import JobQueue
-from keepstone.queueing import DISTIL
+from keepstone.queueing import DISTIL, Wish
 from keepstone.results import Distillation, JobStatus, Usage
 from keepstone.types import Change, Scope
 
@@ -142,6 +142,13 @@ class Learning(Changing):
         if self._queue_worker is not None:
             await self._queue_worker.close()
         await self._release()
+
+    def _wish(self, instructions: str | None, procedures: bool) -> Wish | None:
+        """Return what a model is asked to make of messages, None without a model."""
+        if self._chat_model is None:
+            return None
+        given = None if instructions is None else door.text(instructions, "instructions", self._limits)
+        return Wish(instructions=given or self._instructions, procedures=procedures)
 
     async def _distilled(self, job_ids: Sequence[str], scope: Scope, wait: float | None) -> Distillation:
         """Return what came of the jobs of one call, waiting for them at most *wait* seconds."""
