@@ -88,3 +88,8 @@ def _openai_key() -> str | None:
     if key is None and config.environment("OPENAI_BASE_URL") is None:
         raise ConfigError("OPENAI_API_KEY is not set; set it, or OPENAI_BASE_URL for an endpoint without keys.")
     return key
+
+
+def list_price(name: str) -> tuple[float, float] | None:
+    """Return the list price of a chat model, in US dollars a million tokens of input and of output; None if unknown."""
+    return None

@@ -55,6 +55,10 @@ def record(path: Path, *requests: ChatRequest, name: str = "scripted", reply: An
     return model
 
 
+def counts(model: RecordingChatModel) -> tuple[int, int]:
+    return len(model.asked), len(model.kept)
+
+
 def replay(model: ReplayingChatModel, request: ChatRequest) -> ChatReply:
     return asyncio.run(model.reply(request))
 
@@ -62,20 +66,20 @@ def replay(model: ReplayingChatModel, request: ChatRequest) -> ChatReply:
 def test_what_was_recorded_is_replayed_without_the_model(tmp_path: Path) -> None:
     path = tmp_path / "replies.jsonl"
     recording = record(path, HELLO, TEA)
-    assert (recording.asked, recording.kept) == (2, 0)
+    assert counts(recording) == (2, 0)
     model = ReplayingChatModel(path)
     assert model.name == "scripted"
     answer = replay(model, TEA)
     assert replace(answer, milliseconds=FULL.milliseconds, attempts=1, price_usd=None) == FULL
-    assert (model.replayed, model.misses) == (1, [])
+    assert (model.replayed, model.failures) == (1, [])
 
 
 def test_what_is_there_is_not_asked_again_in_this_process_or_a_later_one(tmp_path: Path) -> None:
     path = tmp_path / "replies.jsonl"
     model = record(path, HELLO, HELLO)
-    assert (model.asked, model.kept) == (1, 1)
+    assert counts(model) == (1, 1)
     again = record(path, HELLO, TEA)
-    assert (again.asked, again.kept) == (1, 1)
+    assert counts(again) == (1, 1)
     assert path.read_bytes().count(b"\n") == len(read_recording(path)) == 2
 
 
@@ -83,7 +87,7 @@ def test_two_calls_at_once_ask_once(tmp_path: Path) -> None:
     inner = ScriptedChatModel([FULL, FULL], delay=0.01)
     model = RecordingChatModel(inner, tmp_path / "replies.jsonl")
 
-    async def both() -> list[ChatReply]:
+    async def both() -> tuple[ChatReply, ChatReply]:
         return await asyncio.gather(model.reply(HELLO), model.reply(HELLO))
 
     first, second = asyncio.run(both())
@@ -127,7 +131,7 @@ def test_a_miss_fails_and_says_what_to_run(tmp_path: Path, other: ChatRequest) -
     ).key
     for part in (key, other.prompt, f"keepstone eval record PACK --model openai:strong --out {path}"):
         assert part in str(caught.value)
-    assert len(model.misses) == 1
+    assert len(model.failures) == 1
     assert model.replayed == 0
 
 
@@ -157,7 +161,7 @@ def test_a_line_cut_by_the_end_of_a_process_is_asked_again(tmp_path: Path, cut: 
     path.write_bytes(whole[: whole.index(b"\n") + 1 + cut])
     with pytest.raises(InvalidRequestError, match="line 2"):
         ReplayingChatModel(path)
-    assert record(path, HELLO, TEA).asked == 1
+    assert counts(record(path, HELLO, TEA)) == (1, 1)
     assert list(read_recording(path)) == [r.key for r in map(recorded_of, whole.decode().strip().split("\n"))]
 
 
@@ -165,7 +169,7 @@ def test_a_whole_line_without_its_end_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "replies.jsonl"
     record(path, HELLO)
     path.write_bytes(path.read_bytes().removesuffix(b"\n"))
-    assert record(path, HELLO, TEA).asked == 1
+    assert counts(record(path, HELLO, TEA)) == (1, 1)
     assert len(read_recording(path)) == 2
 
 

@@ -21,6 +21,7 @@ from keepstone import config
 from keepstone.chat import ChatReply, ChatRequest, ToolCall
 from keepstone.contract import Clock
 from keepstone.errors import ConfigError, InvalidRequestError, ProviderError
+from keepstone.logic.distillation.prompts import VERSION, wording
 from keepstone.protocols import ChatModel
 from keepstone.types import plain
 
@@ -111,6 +112,38 @@ def read_recording(path: Path) -> dict[str, Recorded]:
     return found
 
 
+def faults_of(path: Path) -> tuple[list[Recorded], list[str]]:
+    """Return the replies at *path*, and what is wrong with the file, each fault with its line.
+
+    Faults are those of `read_recording`, and prompts of another version than this Keepstone's: it does not ask them, so
+    their replies are never replayed.
+
+    Raises:
+        InvalidRequestError: the file cannot be read.
+    """
+    found: dict[str, Recorded] = {}
+    faults: list[str] = []
+    for number, line in enumerate(_lines(path), start=1):
+        try:
+            recorded = recorded_of(line)
+        except InvalidRequestError as error:
+            faults.append(f"line {number}: {error}")
+            continue
+        if recorded.key in found:
+            faults.append(f"line {number}: the key {recorded.key[:12]}… stands twice.")
+        if not is_known_prompt(recorded.prompt):
+            faults.append(f"line {number}: {recorded.prompt!r} is no prompt of this version; record it anew.")
+        found.setdefault(recorded.key, recorded)
+    return list(found.values()), faults
+
+
+def is_known_prompt(name: str) -> bool:
+    """Return True if *name* is that of a prompt in the version and one of the languages that this Keepstone asks."""
+    strategy, _, rest = name.partition("/")
+    version, _, language = rest.partition("/")
+    return bool(strategy) and version == VERSION and wording(language).language == language
+
+
 def recorded_of(line: str) -> Recorded:
     """Return the reply that *line* holds.
 
@@ -144,8 +177,9 @@ class RecordingChatModel:
     """A `ChatModel` that asks *model* and keeps each reply in the file at *path*, durably, before it is returned.
 
     What the file holds already is not asked again, so an interrupted recording goes on where it stopped. A line that
-    was half written when the process ended is cut off. `asked` and `kept` count the replies that came from the model
-    and from the file. One process may write a file at a time.
+    was half written when the process ended is cut off. `asked` and `kept` are the replies that came from the model
+    and from the file, `failures` what the model raised: whoever runs a memory with it looks at them, since a memory
+    goes on without a model that fails. One process may write a file at a time.
     """
 
     def __init__(self, model: ChatModel, path: Path, *, clock: Clock = config.utc_now) -> None:
@@ -153,7 +187,9 @@ class RecordingChatModel:
         _end_with_whole_line(path)
         self._known = read_recording(path) if path.exists() else {}
         self._asking: dict[str, asyncio.Lock] = {}
-        self.asked = self.kept = 0
+        self.asked: list[ChatReply] = []
+        self.kept: list[ChatReply] = []
+        self.failures: list[ProviderError] = []
 
     @property
     def name(self) -> str:
@@ -171,16 +207,23 @@ class RecordingChatModel:
         key = key_of(request.prompt, self.name, hashed)
         async with self._asking.setdefault(key, asyncio.Lock()):
             if (known := self._known.get(key)) is not None:
-                self.kept += 1
+                self.kept.append(known.reply)
                 return known.reply
-            reply = await self._model.reply(request)
+            reply = await self._ask(request)
             recorded = Recorded(
                 prompt=request.prompt, model=self.name, input_hash=hashed, reply=reply, recorded_at=self._clock()
             )
             await asyncio.to_thread(_append, self._path, recorded.line())
             self._known[key] = recorded
-            self.asked += 1
+            self.asked.append(reply)
             return reply
+
+    async def _ask(self, request: ChatRequest) -> ChatReply:
+        try:
+            return await self._model.reply(request)
+        except ProviderError as error:
+            self.failures.append(error)
+            raise
 
     async def close(self) -> None:
         """Release the connections of the model inside."""
@@ -193,8 +236,8 @@ class ReplayingChatModel:
     """A `ChatModel` that answers from the recording at *path*, and from nothing else.
 
     *model* is the name of the recorded model; it may be left out if the file has only one. `replayed` counts the
-    answers, `misses` are the messages of what was asked and is not there: whoever runs a memory with it looks at them,
-    since a memory goes on without a model that fails.
+    answers; `failures` are the misses: whoever runs a memory with it looks at them, since a memory goes on without a
+    model that fails.
     """
 
     def __init__(self, path: Path, model: str | None = None) -> None:
@@ -209,7 +252,7 @@ class ReplayingChatModel:
         if self._model not in models:
             raise ConfigError(f"{path} has no reply of {self._model!r}, only of {', '.join(models)}.")
         self.replayed = 0
-        self.misses: list[str] = []
+        self.failures: list[ProviderError] = []
 
     @property
     def name(self) -> str:
@@ -225,8 +268,9 @@ class ReplayingChatModel:
         key = key_of(request.prompt, self._model, input_hash(request))
         recorded = self._replies.get(key)
         if recorded is None:
-            self.misses.append(self._missing(key, request.prompt))
-            raise ProviderError("recording", self.misses[-1], retryable=False)
+            miss = ProviderError("recording", self._missing(key, request.prompt), retryable=False)
+            self.failures.append(miss)
+            raise miss
         self.replayed += 1
         return recorded.reply
 
