@@ -22,7 +22,7 @@ ASKED = ChatRequest(messages=(ChatMessage(role="user", content="What is new?"),)
 GOOD = {
     "changes": [{**SOME_CHANGE, "text": "Plays the cello on Mondays."}, {**SOME_CHANGE, "text": "每周一拉大提琴。"}]
 }
-RAISED = {"timeout", "rate_limited", "overloaded", "endless_stream"}
+RAISED = {"timeout", "rate_limited", "overloaded", "endless_stream", "cut_body"}
 
 
 async def test_a_script_is_given_in_order_and_ends() -> None:

@@ -27,6 +27,14 @@ Embedder = Annotated[
         rich_help_panel=WHERE,
     ),
 ]
+ChatModel = Annotated[
+    str | None,
+    typer.Option(
+        "--chat-model",
+        help="openai:MODEL, anthropic:MODEL, ollama:MODEL, …, auto, none. By default KEEPSTONE_CHAT_MODEL, or none.",
+        rich_help_panel=WHERE,
+    ),
+]
 User = Annotated[str | None, typer.Option("--user", "-u", help="The user's id.", rich_help_panel=WHOSE)]
 Agent = Annotated[str | None, typer.Option("--agent", help="The agent's id.", rich_help_panel=WHOSE)]
 App = Annotated[str | None, typer.Option("--app", help="The application's id.", rich_help_panel=WHOSE)]

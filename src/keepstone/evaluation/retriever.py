@@ -112,7 +112,13 @@ class KeepstoneRetriever:
         self._clock = StandingClock()
         path = Path(folder.name) / "memory.db"
         self.memory = Memory(
-            path, embedder=embedder, chat_model=chat_model, clock=self._clock, limits=LIMITS, actor="evaluation"
+            path,
+            embedder=embedder,
+            # Nothing that the environment names may be asked, or paid.
+            chat_model=chat_model or "none",
+            clock=self._clock,
+            limits=LIMITS,
+            actor="evaluation",
         )
         self.close = weakref.finalize(self, _release, self.memory, folder)
         self._traces = 0

@@ -2,7 +2,7 @@
 
 `LAWS` and `check` hold a store to its contract, `FAULTS` shows that they can fail; `InMemoryStore`,
 `HashingEmbedder`, `ScriptedChatModel` and `FakeClock` take the place of what a test should not wait for. `CHAT_FAULTS`
-makes of a good reply of a chat model the ones that a test must survive.
+makes of a good reply of a chat model the ones that a test must survive, and `ChatServer` serves a script over HTTP.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from keepstone.stores.inmemory import InMemoryStore
 from keepstone.testing.chat_faults import CHAT_FAULTS, ChatFault
+from keepstone.testing.chat_server import ChatServer
 from keepstone.testing.conformance import LAWS, Law, MakeStore, check
 from keepstone.testing.fakes import FakeClock, ScriptedChatModel
 from keepstone.testing.faults import FAULTS
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CHAT_FAULTS",
     "ChatFault",
+    "ChatServer",
     "FAULTS",
     "FakeClock",
     "HashingEmbedder",

@@ -39,6 +39,10 @@ class EndlessReplyError(BadReplyError):
     """The provider did not stop sending: what a caller gets after the limit in bytes."""
 
 
+class CutReplyError(ProviderError):
+    """The connection ended in the middle of the reply."""
+
+
 def _said(content: object, finish: Literal["stop", "length", "refusal"] = "stop") -> ChatReply:
     text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
     return ChatReply(text=text, model=NAME, finish=finish)
@@ -137,6 +141,11 @@ def endless_stream(good: Reply) -> ProviderError:
     return EndlessReplyError(NAME, "the reply did not end", retryable=True)
 
 
+def cut_body(good: Reply) -> ProviderError:
+    """The connection ends in the middle of the reply."""
+    return CutReplyError(NAME, "cannot be reached: the connection ended", retryable=True)
+
+
 def empty(good: Reply) -> ChatReply:
     """Nothing at all."""
     return _said("")
@@ -184,6 +193,7 @@ CHAT_FAULTS: Mapping[str, ChatFault] = {
         invented_numbers,
         wrong_language,
         endless_stream,
+        cut_body,
         empty,
         not_json_prose,
         duplicate_items,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,8 @@ class ScriptedChatModel:
     ) -> None:
         self.calls: list[ChatRequest] = []
         self._replies: Iterator[Scripted] = repeat(replies) if callable(replies) else iter(replies)
+        # Served over HTTP, it is asked from several threads.
+        self._lock = threading.Lock()
         self._delay = delay
         self._name = name
 
@@ -56,7 +59,8 @@ class ScriptedChatModel:
         if self._delay:
             await asyncio.sleep(self._delay)
         nothing = BadReplyError(self._name, f"the script has no reply number {number}", retryable=False)
-        scripted = next(self._replies, nothing)
+        with self._lock:
+            scripted = next(self._replies, nothing)
         answer = scripted(request) if callable(scripted) else scripted
         if isinstance(answer, BaseException):
             raise answer
