@@ -17,6 +17,8 @@ from keepstone.evaluation.pack import Record, read
 from keepstone.evaluation.scoring import SPAN_TOKENS
 from keepstone.logic.text import estimate_tokens
 
+Change = dict[str, Any]
+
 SCENARIOS = Path(__file__).parent / "scenarios"
 
 _NEW = re.compile(r"^\[(m\d+)\] ", re.MULTILINE)
@@ -53,14 +55,15 @@ class Oracle:
 
     async def reply(self, request: ChatRequest) -> ChatReply:
         self.calls += 1
-        changes: list[dict[str, Any]] = []
+        changes: list[Change] = []
         if any(m.role == "assistant" for m in request.messages):
             self.repairs.append(request.messages[-1].content)
         else:
-            changes = list(self._changes(request.messages[-1].content))
+            changes = list(self.changes(request.messages[-1].content))
         return ChatReply(text=json.dumps({"changes": changes}, ensure_ascii=False), model=self.name)
 
-    def _changes(self, shown: str) -> Iterator[dict[str, Any]]:
+    def changes(self, shown: str) -> Iterator[Change]:
+        """Yield the changes that the prompt's last message calls for."""
         known = {_plain(text): handle for handle, text in _LINE.findall(shown)}
         for handle, said in _messages(shown):
             for action in self._actions(said):
@@ -164,7 +167,7 @@ def _messages(shown: str) -> Iterator[tuple[str, str]]:
         yield handle, _plain(said)
 
 
-def _change(op: str, target: str | None, text: str, source: str) -> dict[str, Any]:
+def _change(op: str, target: str | None, text: str, source: str) -> Change:
     return {
         "op": op,
         "target": target,

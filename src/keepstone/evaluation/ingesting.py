@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -24,7 +24,9 @@ class WithFailures(Protocol):
     failures: list[ProviderError]
 
 
-def taken_in(record: Record, embedder: Embedder | str | None, model: ChatModel) -> Iterator[tuple[str, AddResult]]:
+def taken_in(
+    record: Record, embedder: Embedder | str | None, model: ChatModel
+) -> Generator[tuple[str, AddResult], None, None]:
     """Add the sessions of *record* in order to a store in a temporary folder; yield each one's id and what came of it.
 
     The store goes when the iterator is exhausted or closed.
