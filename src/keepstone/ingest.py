@@ -23,6 +23,7 @@ from keepstone.operations import (
     AppendMessage,
     Applied,
     Batch,
+    Enqueue,
     NewMemory,
     NewUnit,
     Operation,
@@ -30,6 +31,7 @@ from keepstone.operations import (
     SourceSpan,
 )
 from keepstone.protocols import Embedder, Store
+from keepstone.queueing import Wish, distilling
 from keepstone.results import AddResult, Duplicate
 from keepstone.types import OWNER_KINDS, MemoryRecord, Message, Metadata, Scope, Status
 
@@ -39,7 +41,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddRequest:
-    """What one call of `add` asks for, checked; `recalled` are ids and texts that its owner was shown lately."""
+    """What one call of `add` asks for, checked; `recalled` are ids and texts that its owner was shown lately.
+
+    With a *wish*, a model is to read what is new.
+    """
 
     scope: Scope
     messages: Sequence[Message]
@@ -48,6 +53,7 @@ class AddRequest:
     idempotency_key: str | None
     infer: bool = True
     recalled: Sequence[tuple[str, str]] = ()
+    wish: Wish | None = None
 
 
 def units(text: str, name: str | None) -> tuple[NewUnit, ...]:
@@ -88,8 +94,10 @@ async def embed(embedder: Embedder, texts: Sequence[str]) -> Sequence[Sequence[f
 
 async def add(
     store: Store, embedder: Embedder | None, request: AddRequest, *, now: datetime, new_id: NewId, actor: str
-) -> AddResult:
+) -> tuple[AddResult, tuple[str, ...]]:
     """Write the messages of *request* to the ledger with their episodes: one transaction, one embedding call.
+
+    Returns the ids of the jobs put into the queue with them, too.
 
     Raises:
         ConflictError: a caller's id, or the idempotency key, is taken by something else.
@@ -122,7 +130,11 @@ async def add(
     silent = {appends[i].id for i in echoes}
     wishes = await requests.plan(store, embedder, scope, appends, new, silent=silent, now=now)
     said = [echoes[i](a) if i in echoes else a for i, a in enumerate(appends)]
-    operations: tuple[Operation, ...] = (*said, *wishes.operations)
+    jobs: tuple[Enqueue, ...] = ()
+    if request.wish is not None and request.infer:
+        unread = [a for a, idles in zip(appends, idle, strict=True) if not idles]
+        jobs = distilling(scope, unread, request.wish, _extra(request), now, new_id)
+    operations: tuple[Operation, ...] = (*said, *wishes.operations, *jobs)
     batch = Batch(
         id=new_id(now, bucket(scope)),
         tenant=scope.tenant,
@@ -135,7 +147,12 @@ async def add(
         embedder=embedder.key if embedder is not None and wanted else None,
     )
     applied = await store.apply(batch)
-    return await _result(store, batch, applied, wishes)
+    return await _result(store, batch, applied, wishes), () if applied.replayed else tuple(j.id for j in jobs)
+
+
+def _extra(request: AddRequest) -> dict[str, Any]:
+    expires = request.expires_at
+    return {"metadata": dict(request.metadata), "expires_at": None if expires is None else expires.isoformat()}
 
 
 def revision_units(record: MemoryRecord, text: str) -> tuple[NewUnit, ...] | None:

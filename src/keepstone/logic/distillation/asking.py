@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from keepstone.chat import ChatMessage, ChatRequest
 from keepstone.logic.distillation.material import Material, Piece
-from keepstone.logic.distillation.prompts import Wording, wording
+from keepstone.logic.distillation.prompts import Wording, prompt_name, wording
 from keepstone.logic.distillation.schema import reply_schema, tools
 from keepstone.results import Refused
 from keepstone.types import LedgerMessage, MemoryRecord, Status
+
+SINGLE_PASS = "single_pass"
+TWO_STEP = "two_step"
 
 # A reply may be longer than what it was given, but not without end.
 REPLY_TOKENS_MAX = 4_000
@@ -29,6 +33,7 @@ def single_pass(material: Material) -> ChatRequest:
         schema=reply_schema(procedures=material.procedures),
         schema_name="changes",
         max_output_tokens=REPLY_TOKENS_MAX,
+        prompt=prompt_name(SINGLE_PASS, words),
     )
 
 
@@ -53,6 +58,7 @@ def deduction(material: Material) -> ChatRequest:
             ChatMessage(role="user", content=_spoken(material, words)),
         ),
         max_output_tokens=DEDUCED_TOKENS_MAX,
+        prompt=prompt_name(TWO_STEP, words),
     )
 
 
@@ -67,6 +73,7 @@ def choice(material: Material, deduced: Sequence[str]) -> ChatRequest:
         ),
         tools=tools(),
         max_output_tokens=REPLY_TOKENS_MAX,
+        prompt=prompt_name(TWO_STEP, words),
     )
 
 
@@ -84,17 +91,8 @@ def speaker(message: LedgerMessage, words: Wording) -> str:
 
 
 def _again(request: ChatRequest, reply: str, wish: str) -> ChatRequest:
-    return ChatRequest(
-        messages=(
-            *request.messages,
-            ChatMessage(role="assistant", content=reply),
-            ChatMessage(role="user", content=wish),
-        ),
-        schema=request.schema,
-        schema_name=request.schema_name,
-        tools=request.tools,
-        max_output_tokens=request.max_output_tokens,
-    )
+    said = ChatMessage(role="assistant", content=reply or "…")
+    return replace(request, messages=(*request.messages, said, ChatMessage(role="user", content=wish)))
 
 
 def _system(text: str, material: Material, words: Wording) -> str:

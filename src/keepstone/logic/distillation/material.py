@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from keepstone.logic.counting import count_tokens
@@ -69,29 +69,30 @@ class Material:
         return {f"k{n}": r for n, r in enumerate(self.known, 1)}
 
 
-def pieces(messages: Sequence[LedgerMessage]) -> list[Piece]:
-    """Return *messages* as pieces of at most PIECE_TOKENS_MAX tokens, in order; of blank ones, none."""
-    made: list[Piece] = []
-    for message in messages:
-        if not message.content.strip():
-            continue
-        if count_tokens(message.content) <= PIECE_TOKENS_MAX:
-            made.append(Piece(message=message, span=Span(start=0, end=len(message.content))))
-            continue
-        made += [Piece(message=message, span=s) for s in passages(message.content, PIECE_TOKENS_MAX)]
-    return made
+def cuts(texts: Sequence[str]) -> list[tuple[tuple[int, Span], ...]]:
+    """Return what single calls read of *texts*, in order: places and spans of at most PIECE_TOKENS_MAX tokens.
 
-
-def calls(of: Sequence[Piece]) -> list[tuple[Piece, ...]]:
-    """Return *of* cut into what single calls read, in order."""
-    made: list[tuple[Piece, ...]] = []
-    batch: list[Piece] = []
+    Blank texts are left out. A call reads at most CALL_PIECES_MAX pieces and about CALL_TOKENS_MAX tokens.
+    """
+    made: list[tuple[tuple[int, Span], ...]] = []
+    batch: list[tuple[int, Span]] = []
     tokens = 0
-    for piece in of:
-        size = count_tokens(piece.text)
+    for place, span, size in _pieces(texts):
         if batch and (tokens + size > CALL_TOKENS_MAX or len(batch) == CALL_PIECES_MAX):
             made.append(tuple(batch))
             batch, tokens = [], 0
-        batch.append(piece)
+        batch.append((place, span))
         tokens += size
     return [*made, tuple(batch)] if batch else made
+
+
+def _pieces(texts: Sequence[str]) -> Iterator[tuple[int, Span, int]]:
+    for place, text in enumerate(texts):
+        if not text.strip():
+            continue
+        size = count_tokens(text)
+        if size <= PIECE_TOKENS_MAX:
+            yield place, Span(start=0, end=len(text)), size
+            continue
+        for span in passages(text, PIECE_TOKENS_MAX):
+            yield place, span, count_tokens(text[span.start : span.end])
