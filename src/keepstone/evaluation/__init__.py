@@ -4,8 +4,8 @@
 
     result = evaluate([read(p) for p in own_packs()], product(), name="mine", version="1")
 
-`RecordingChatModel` and `ReplayingChatModel` record what a model replies, and replay it. `keepstone eval` is the same on
-the command line. docs/evaluation.md has the schema of packs and every measure.
+`RecordingChatModel` and `ReplayingChatModel` record what a model replies, and replay it. `keepstone eval` is the same
+on the command line. docs/evaluation.md has the schema of packs and every measure.
 """
 
 from keepstone.evaluation.measuring import evaluate
