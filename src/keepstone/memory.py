@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from keepstone import assembly, door, filters, ingest, providers, recall, reembedding, tracing
-from keepstone.changing import Changing
 from keepstone.contract import ListQuery
+from keepstone.describing import Describing
 from keepstone.errors import ConfigError
 from keepstone.logic.budget import Budget
 from keepstone.logic.counting import count_tokens
@@ -25,7 +25,7 @@ Where = filters.Filter | Mapping[str, Any] | None
 Progress = Callable[[int, int], None]
 
 
-class AsyncMemory(Changing):
+class AsyncMemory(Describing):
     """Memory of users, agents, applications and sessions.
 
     `AsyncMemory()` keeps one SQLite file in the user's data folder (or `KEEPSTONE_HOME`), embeds on this device and

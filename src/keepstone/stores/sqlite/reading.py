@@ -197,6 +197,9 @@ def _ids_match(scope: Scope) -> str:
     return " AND ".join(given) or "1"
 
 
+_CATEGORISED = "m.categories IS NOT NULL"
+
+
 def page(db: apsw.Connection, query: ListQuery) -> Page:
     """Return one page of the visible memories, in the order of partition and sequence."""
     after = _cursor_key(query.cursor)
@@ -209,6 +212,8 @@ def page(db: apsw.Connection, query: ListQuery) -> Page:
     distilled = " AND m.kind <> 0" if kinds and enc.KIND_NUMBERS[Kind.EPISODE] not in kinds else ""
     memory = MEMORY.replace("memories m", "memories m INDEXED BY memories_distilled", 1) if distilled else MEMORY
     sql = f"{memory} WHERE m.key > ? AND m.key <= ? AND m.status <= ?{distilled} ORDER BY m.key"
+    if query.categorised:
+        sql = f"{MEMORY} WHERE m.key > ? AND m.key <= ? AND m.status <= ? AND {_CATEGORISED} ORDER BY m.recency DESC"
     for partition in partitions(db, query.scope):
         low, high = enc.bounds(partition)
         if high <= after:
