@@ -15,6 +15,9 @@ from keepstone.types import Kind, Scope, Span, Status
 
 Vector = Sequence[float]
 
+# How many steps `derived_from` is followed, up or down.
+DERIVATION_STEPS_MAX = 16
+
 
 # Makes an id from the moment and the bucket of the partition (`keepstone.logic.ids`).
 NewId = Callable[[datetime, int], str]

@@ -113,7 +113,11 @@ class AppendEcho:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddMemory:
-    """Write a memory that was distilled from messages already in the ledger."""
+    """Write a memory that was distilled from messages already in the ledger.
+
+    Messages are named by our ids, or by the callers' ids of the memory's exact scope. What it is derived from must be
+    visible and of the same owner; anything else is not found.
+    """
 
     memory: NewMemory
 
@@ -185,7 +189,9 @@ class Forget:
 class Join:
     """Let further messages be sources of a memory that says what they say; it becomes the newest, as if said again.
 
-    The change is an UPDATE to the same revision, with the messages in its `details` under `joined`.
+    Messages are named as in AddMemory; those that are sources already are passed over, and if all are, nothing happens
+    (`replay`). The change is an UPDATE to the same revision, with the messages in its `details` under `joined`. What
+    was said has its own words, so an episode is not joined (InvalidRequestError).
     """
 
     memory_id: str
@@ -197,7 +203,11 @@ class Join:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disjoin:
-    """Take back a Join: *message_ids*, ours, are no longer sources of the memory, unless they are its only ones."""
+    """Take back a Join: *message_ids*, ours, are no longer sources of the memory.
+
+    The change is an UPDATE to the same revision. Nothing happens (`replay`) if none of them is one, or if the memory
+    would have neither a source nor a memory that it is derived from.
+    """
 
     memory_id: str
     message_ids: tuple[str, ...]
@@ -209,7 +219,7 @@ class Disjoin:
 class Feedback:
     """Move the strength of a memory by *value*, within -1 and 1; the change is a FEEDBACK with `strength` in details.
 
-    Recency and revision stay.
+    Recency, revision and `updated_at` stay.
     """
 
     memory_id: str
@@ -227,12 +237,18 @@ class RetireScope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restore:
-    """Bring a retired or superseded memory back to *status*; `valid_to` is set if that is current, else kept."""
+    """Bring a retired or superseded memory back to *status*; `valid_to` is set if that is current, else kept.
+
+    With `keeps_validity` it is kept in any case. `began` is the memory that superseded it: if its `valid_from` is when
+    this one ceased to hold, it has none again.
+    """
 
     memory_id: str
     status: Status = Status.CURRENT
     valid_to: datetime | None = None
     expected_revision: int | None = None
+    keeps_validity: bool = False
+    began: str | None = None
     inverse_of: str | None = None
 
 

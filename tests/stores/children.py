@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -10,8 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import apsw
+
 from keepstone import Memory, StoreError
-from keepstone.stores.sqlite import SqliteStore
+from keepstone.stores.sqlite import SqliteStore, schema
 
 WRITES = 12
 NOBODY = 65_534
@@ -255,6 +258,46 @@ def fill(memory: Memory) -> list[str]:
             assert memory.search("sand", user_id="alice", limit=1), "reading goes on"
             return added
     raise AssertionError("there was no end to it")
+
+
+def killed_while_migrating(path: str) -> None:
+    """Kill the migration before each of its statements: the file stays whole, at its version, with all its rows."""
+    counted = "SELECT (SELECT count(*) FROM memories), (SELECT count(*) FROM changes), (SELECT count(*) FROM jobs)"
+    db = apsw.Connection(path)
+    db.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL")
+    version, rows = db.pragma("user_version"), db.execute(counted).fetchall()
+    db.close()
+    for statement in range(1_000):
+        pid = os.fork()
+        if pid == 0:
+            _migrate(path, statement)
+            os._exit(0)
+        _, status = os.waitpid(pid, 0)
+        db = apsw.Connection(path)
+        found = db.pragma("user_version"), db.pragma("integrity_check"), db.execute(counted).fetchall()
+        db.close()
+        if os.waitstatus_to_exitcode(status) == 0:
+            assert found == (schema.VERSION, "ok", rows), found
+            assert statement > 5, "the migration was killed at none of its statements"
+            return
+        assert found == (version, "ok", rows), found
+    raise AssertionError("there was no end to it")
+
+
+def _migrate(path: str, killed_at: int) -> None:
+    left = killed_at
+
+    def count(_: apsw.Cursor, statement: str, __: object) -> bool:
+        nonlocal left
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left -= 1
+        return True
+
+    db = apsw.Connection(path)
+    db.exec_trace = count
+    schema.prepare(db, path)
+    db.close()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from datetime import datetime
 from keepstone.contract import CandidateQuery, Candidates, EmbedderKey, Job, ListQuery, PendingUnit, Vector
 from keepstone.operations import AppendMessage, Applied, ArchiveRow, Batch
 from keepstone.protocols import Store
+from keepstone.results import JobStatus, Usage
 from keepstone.testing._script import jobs_of
 from keepstone.types import Change, ErasureReceipt, LedgerMessage, MemoryRecord, Page, Scope, Stats
 
@@ -66,6 +67,18 @@ class PassingStore:
         """Pass the call on."""
         await self.inner.reset(tenant)
 
+    async def usage(self, scope: Scope, since: datetime | None, until: datetime | None) -> Usage:
+        """Pass the call on."""
+        return await self.inner.usage(scope, since, until)
+
+    async def dependants(self, ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:
+        """Pass the call on."""
+        return await self.inner.dependants(ids, scope)
+
+    async def said_in(self, message_ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:
+        """Pass the call on."""
+        return await self.inner.said_in(message_ids, scope)
+
     async def stats(self, scope: Scope) -> Stats:
         """Pass the call on."""
         return await self.inner.stats(scope)
@@ -96,14 +109,30 @@ class PassingStore:
         """Pass the call on."""
         await self.inner.close()
 
-    async def claim(self, kinds: Sequence[str], limit: int, at: datetime, lease_until: datetime) -> list[Job]:
+    async def claim(
+        self, kinds: Sequence[str], limit: int, at: datetime, lease_until: datetime, *, scope: Scope | None = None
+    ) -> list[Job]:
         """Pass the call on."""
-        return await jobs_of(self.inner).claim(kinds, limit, at, lease_until)
+        return await jobs_of(self.inner).claim(kinds, limit, at, lease_until, scope=scope)
+
+    async def heartbeat(self, job_id: str, attempts: int, lease_until: datetime) -> bool:
+        """Pass the call on."""
+        return await jobs_of(self.inner).heartbeat(job_id, attempts, lease_until)
 
     async def finish(self, job_id: str) -> None:
         """Pass the call on."""
         await jobs_of(self.inner).finish(job_id)
 
-    async def retry(self, job_id: str, error: str, due: datetime | None) -> None:
+    async def retry(self, job_id: str, error: str, due: datetime | None, reply: str | None = None) -> None:
         """Pass the call on."""
-        await jobs_of(self.inner).retry(job_id, error, due)
+        await jobs_of(self.inner).retry(job_id, error, due, reply)
+
+    async def revive(self, scope: Scope, job_id: str | None, due: datetime) -> int:
+        """Pass the call on."""
+        return await jobs_of(self.inner).revive(scope, job_id, due)
+
+    async def jobs(
+        self, scope: Scope, ids: Sequence[str] | None = None, *, kinds: Sequence[str] = (), at: datetime
+    ) -> list[JobStatus]:
+        """Pass the call on."""
+        return await jobs_of(self.inner).jobs(scope, ids, kinds=kinds, at=at)

@@ -373,8 +373,10 @@ class _LaneIgnored(PassingStore):
 class _LeaseForever(PassingStore):
     """A lease does not run out."""
 
-    async def claim(self, kinds: Sequence[str], limit: int, at: datetime, lease_until: datetime) -> list[Job]:
-        claimed = await super().claim(kinds, limit, at, datetime.max.replace(tzinfo=at.tzinfo))
+    async def claim(
+        self, kinds: Sequence[str], limit: int, at: datetime, lease_until: datetime, *, scope: Scope | None = None
+    ) -> list[Job]:
+        claimed = await super().claim(kinds, limit, at, datetime.max.replace(tzinfo=at.tzinfo), scope=scope)
         return [replace(job, lease_until=lease_until) for job in claimed]
 
 

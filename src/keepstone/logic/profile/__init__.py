@@ -32,9 +32,9 @@ def statements(text: str, role: str | None) -> tuple[Statement, ...]:
     return tuple(sorted(found, key=lambda s: s.span.start))
 
 
-def _unquoted(read: Callable[[str], Iterable[Statement]], text: str) -> Iterable[Statement]:
+def _unquoted(read: Callable[[str, str], Iterable[Statement]], text: str) -> Iterable[Statement]:
     """Return what *read* finds in *text* outside of quotations; to look for those is dear, and mostly for nothing."""
-    return list(read(blanked(text))) if any(read(text)) else ()
+    return list(read(blanked(text), text)) if any(read(text, text)) else ()
 
 
 def sections(text: str, role: str | None) -> tuple[Section, ...]:

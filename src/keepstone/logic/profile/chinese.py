@@ -355,8 +355,8 @@ _WILL = re.compile(f"(?:就|准备|打算|要|会|将|得|想)(?:和|跟|去|带
 _PLAN = Rule(section="plans", slot="plan", pattern=_WILL, holds=_plain)
 
 
-def statements(text: str) -> Iterator[Statement]:
-    """Yield the statements of *text*, in which what others say is blanked."""
+def statements(text: str, original: str) -> Iterator[Statement]:
+    """Yield the statements of *text*: *original* with quotations blanked."""
     told: set[tuple[str, int]] = set()
     for subject in TRIGGER.finditer(text):
         for rule, value in _matches(text, subject):
@@ -369,7 +369,7 @@ def statements(text: str) -> Iterator[Statement]:
                     slot=rule.slot,
                     single=rule.single,
                     span=span,
-                    value=text[value.start : value.end].strip(),
+                    value=original[value.start : value.end].strip(),
                 )
 
 

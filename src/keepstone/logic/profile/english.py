@@ -92,8 +92,8 @@ def may_state(text: str) -> bool:
     return not _WORDS.isdisjoint(words(text)) or _OPEN.search(text) is not None
 
 
-def statements(text: str) -> Iterator[Statement]:
-    """Yield the statements of *text*, in which quotations are blanked and apostrophes are straight."""
+def statements(text: str, original: str) -> Iterator[Statement]:
+    """Yield the statements of *text*: *original* with straight apostrophes, and quotations blanked."""
     told: set[tuple[str, int]] = set()
     for subject in TRIGGER.finditer(text):
         for rule, value in _matches(text, subject):
@@ -106,7 +106,7 @@ def statements(text: str) -> Iterator[Statement]:
                     slot=rule.slot,
                     single=rule.single,
                     span=span,
-                    value=text[value.start : value.end].strip().lower(),
+                    value=original[value.start : value.end].strip().lower(),
                 )
 
 
@@ -143,6 +143,8 @@ def _is_stated(text: str, span: Span, subject: int, value: Span) -> bool:
     if BLANK in text[value.start : value.start + 1] and value.end - value.start < 2:
         return False
     after = text[value.end : span.end]
+    if _RELATIVE.search(text, max(span.start, subject - 16), subject):
+        return False
     if DOUBT.search(text, span.start, subject) or OVER.search(after):
         return False
     if not text[: span.end].endswith(("?", '?"', "?)")):
@@ -152,6 +154,12 @@ def _is_stated(text: str, span: Span, subject: int, value: Span) -> bool:
     return opening in _OPENINGS and bool(CLAUSE_END.search(after)) and not TAG.search(after.rstrip("?!. "))
 
 
+# "The things I love": a part of something else.
+_RELATIVE = re.compile(
+    r"\b(?:things?|stuff|ones?|places?|people|music|food|activit(?:y|ies)|part|parts|all|way|something|everything|anything"
+    r"|anywhere|books?|songs?|games?|person|reason|company|city|town|much as|not that|than) $",
+    re.IGNORECASE,
+)
 _OPENINGS = frozenset(
     ("", "hi", "hey", "hello", "so", "well", "since", "because", "as", "ok", "and", "but", "given that")
 )

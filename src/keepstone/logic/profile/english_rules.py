@@ -287,7 +287,7 @@ I_RULES = _rules(
         rf"|guinea pigs?)(?: (?:called|named) [^,.;:!?()\n]{{1,30}}?)?){END}",
         False,
     ),
-    ("plans", "plan", rf"(?:{AM}|{HAVE} been){ADVERB} planning (?:to|on|an?|my|our) {VALUE}", False),
+    ("plans", "plan", rf"(?:{AM}|{HAVE} been){ADVERB} planning (?:to|on|an?|my|our) {VALUE}", False, chosen),
     ("plans", "plan", rf"{ADVERB} (?:plan|intend) (?:to|on) {VALUE}", False),
     ("plans", "plan", rf"{HAVE}{ADVERB} decided to {VALUE}", False),
     (

@@ -77,7 +77,7 @@ FUTURE = (
     rf"|tomorrow|this (?:coming )?(?:weekend|summer|autumn|fall|winter|spring|{_DAY})|on {_DAY}|in {MONTH}"
     rf"|in (?:a|two|three|four|five|six|\d+|a few|a couple of) (?:days?|weeks?|months?|years?)|later this "
     rf"(?:year|month)"
-    rf"|by the end of (?:the|this) (?:year|month))\b"
+    rf"|by the end of (?:the|this) (?:year|month))\b(?!\.\w)"
 )
 DOING = (
     r"(?:moving|flying|travell?ing|visiting|starting|getting married|going|taking|running|leaving|quitting|retiring"
@@ -132,18 +132,28 @@ TRANSIENT = re.compile(
     re.IGNORECASE,
 )
 TRANSIENT_PLAN = re.compile(
-    r"\b(?:try|give it|let you|think about|keep you|check|see (?:how|what|if)|be (?:sure|able|back|there|home"
-    r"|late|fine)|remember|you|tell|update|sleep"
+    r"\b(?:try|working|late|give it|let you|think about|keep you|check|see (?:how|what|if)"
+    r"|be (?:sure|able|back|there|home|late|fine)|remember|you|tell|update|sleep|explain"
     r"|do that|do it|miss|need|have to)\b",
     re.IGNORECASE,
 )
 PROGRESS = re.compile(r"(?: is|'s) (?-i:[A-Z])[a-z]+ing\b")
 
 
+# What points at something said before, and choices offered in a conversation.
+_POINTS = re.compile(r"\b(?:these|those|this|(?:to|in|of|about|at|for|on|with|by) that)\b", re.IGNORECASE)
+_OPTION = re.compile(
+    r"(?:option|number|idea|version|choice|plan|suggestion|no\.)\b|#|\d|(?:makes?|is|are|was|most|about|doing|using)\b",
+    re.IGNORECASE,
+)
+
+
 def chosen(value: str) -> bool:
     """Whether somebody can be said to like it, rather than what was said just before."""
     words = value.lower().split()
     if not words or words[0] in LOOSE or any(w in ("your", "you", "you're", "you've", "that's", "u") for w in words):
+        return False
+    if _POINTS.search(value) or _OPTION.match(value):
         return False
     return words[0] != "the" or (len(words) > 1 and words[1] in _THE)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime
 
@@ -17,9 +16,10 @@ from keepstone.errors import StoreClosedError
 from keepstone.ids import IdSource
 from keepstone.logic.text import spoken
 from keepstone.operations import AppendMessage, Applied, ArchiveRow, Batch
-from keepstone.stores.inmemory import finding, reading
+from keepstone.results import JobStatus, Usage
+from keepstone.stores.inmemory import calls, deriving, finding, queueing, reading
 from keepstone.stores.inmemory.erasing import erase
-from keepstone.stores.inmemory.state import State, StoredJob, Tenant, Unit
+from keepstone.stores.inmemory.state import State, Tenant, Unit
 from keepstone.stores.inmemory.transaction import Transaction, halves
 from keepstone.stores.inmemory.writing import Writer
 from keepstone.types import Change, ErasureReceipt, LedgerMessage, MemoryRecord, Page, Scope, Stats
@@ -107,6 +107,21 @@ class InMemoryStore:
             if not any(t.partitions for t in state.tenants.values()):
                 state.embedder = None
 
+    async def usage(self, scope: Scope, since: datetime | None, until: datetime | None) -> Usage:
+        """Return what the calls of the scope cost."""
+        with self._opened() as state:
+            return calls.usage(state.tenant(scope.tenant), scope, since, until)
+
+    async def dependants(self, ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:
+        """Return the visible memories derived from *ids*, oldest first."""
+        with self._opened() as state:
+            return deriving.dependants(state.tenant(scope.tenant), ids, scope)
+
+    async def said_in(self, message_ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:
+        """Return the visible memories that came from *message_ids*, oldest first."""
+        with self._opened() as state:
+            return deriving.said_in(state.tenant(scope.tenant), message_ids, scope)
+
     async def stats(self, scope: Scope) -> Stats:
         """Return counts of what *scope* sees."""
         with self._opened() as state:
@@ -156,36 +171,39 @@ class InMemoryStore:
         with self._lock:
             self._state = None
 
-    async def claim(self, kinds: Sequence[str], limit: int, at: datetime, lease_until: datetime) -> list[Job]:
-        """Lease up to *limit* due jobs, oldest first, only the oldest of each lane."""
+    async def claim(
+        self, kinds: Sequence[str], limit: int, at: datetime, lease_until: datetime, *, scope: Scope | None = None
+    ) -> list[Job]:
+        """Lease up to *limit* due jobs, oldest first, one at a time per lane."""
         with self._opened() as state:
-            claimed: list[Job] = []
-            lanes: set[tuple[str, str]] = set()
-            for tenant, job in _waiting_jobs(state):
-                lane = (job.scope.tenant, job.lane)
-                if len(claimed) == limit or lane in lanes:
-                    continue
-                if job.lane:
-                    lanes.add(lane)
-                if job.kind in kinds and _is_due(job, at):
-                    leased = replace(job, attempts=job.attempts + 1, lease_until=lease_until)
-                    tenant.jobs[job.id] = leased
-                    claimed.append(_handed_out(leased, lease_until))
-            return claimed
+            return queueing.claim(state, kinds, limit, at, lease_until, scope)
+
+    async def heartbeat(self, job_id: str, attempts: int, lease_until: datetime) -> bool:
+        """Prolong a lease."""
+        with self._opened() as state:
+            return queueing.heartbeat(state, job_id, attempts, lease_until)
 
     async def finish(self, job_id: str) -> None:
         """Remove a job that is done; one that was erased meanwhile is passed over."""
         with self._opened() as state:
-            for tenant in state.tenants.values():
-                tenant.jobs.pop(job_id, None)
+            queueing.finish(state, job_id)
 
-    async def retry(self, job_id: str, error: str, due: datetime | None) -> None:
+    async def retry(self, job_id: str, error: str, due: datetime | None, reply: str | None = None) -> None:
         """Give a job back to be tried at *due*; None keeps it as a dead letter."""
         with self._opened() as state:
-            for tenant in state.tenants.values():
-                if job_id in tenant.jobs:
-                    job = tenant.jobs[job_id]
-                    tenant.jobs[job_id] = replace(job, error=error, due=due, lease_until=None)
+            queueing.retry(state, job_id, error, due, reply)
+
+    async def revive(self, scope: Scope, job_id: str | None, due: datetime) -> int:
+        """Let dead letters be tried anew."""
+        with self._opened() as state:
+            return queueing.revive(state.tenant(scope.tenant), scope, job_id, due)
+
+    async def jobs(
+        self, scope: Scope, ids: Sequence[str] | None = None, *, kinds: Sequence[str] = (), at: datetime
+    ) -> list[JobStatus]:
+        """Return the jobs that *scope* sees, oldest first."""
+        with self._opened() as state:
+            return queueing.jobs(state.tenant(scope.tenant), scope, ids, kinds, at)
 
     @contextmanager
     def _opened(self) -> Iterator[State]:
@@ -210,25 +228,3 @@ def _all_units(state: State) -> Iterator[tuple[Tenant, Unit, str]]:
                 text = revision.text or ""
                 for unit in revision.units:
                     yield tenant, unit, spoken(memory.record.name, text[unit.span.start : unit.span.end])
-
-
-def _waiting_jobs(state: State) -> list[tuple[Tenant, StoredJob]]:
-    """List the jobs that are not dead letters, oldest first."""
-    jobs = [(t, j) for t in state.tenants.values() for j in t.jobs.values() if j.due is not None]
-    return sorted(jobs, key=lambda j: j[1].sequence)
-
-
-def _is_due(job: StoredJob, at: datetime) -> bool:
-    return job.due is not None and job.due <= at and (job.lease_until is None or job.lease_until <= at)
-
-
-def _handed_out(job: StoredJob, lease_until: datetime) -> Job:
-    return Job(
-        id=job.id,
-        scope=job.scope,
-        kind=job.kind,
-        lane=job.lane,
-        payload=deepcopy(job.payload),
-        attempts=job.attempts,
-        lease_until=lease_until,
-    )

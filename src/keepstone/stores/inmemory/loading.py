@@ -56,6 +56,9 @@ def _load_memory(work: Transaction, row: ArchivedMemory, operation: Load) -> Out
         sequence=work.tenant.next_sequence(scope, "memories"),
         sources=work.public(row.sources),
         metadata=deepcopy(row.record.metadata),
+        derived_from=(),
+        superseded_by=None,
+        review=(),
     )
     units = {**operation.older_units, record.revision: operation.units}
     revisions = tuple(
@@ -76,7 +79,7 @@ def _load_memory(work: Transaction, row: ArchivedMemory, operation: Load) -> Out
             record=record,
             revisions=revisions,
             sources=row.sources,
-            derived_from=row.derived_from,
+            derived_from=tuple(id for id in row.derived_from if _is_ground(work, id, scope)),
             superseded_by=row.superseded_by,
             recency=row.recency,
         )
@@ -87,6 +90,12 @@ def _load_memory(work: Transaction, row: ArchivedMemory, operation: Load) -> Out
     return Outcome(kind="stored", memory_id=record.id)
 
 
+def _is_ground(work: Transaction, id: str, scope: Scope) -> bool:
+    """Whether there is such a memory, of the owner of *scope*: an archive may leave one out."""
+    memory = work.tenant.memories.get(id)
+    return memory is not None and partition(memory.record.scope) == partition(scope)
+
+
 def _load_change(work: Transaction, row: Change, scope: Scope) -> Outcome:
     if row.id in work.tenant.changes:
         return Outcome(kind="replay", memory_id=row.memory_id)
@@ -94,5 +103,7 @@ def _load_change(work: Transaction, row: Change, scope: Scope) -> Outcome:
     if memory is None:
         raise NotFoundError(f"There is no memory {row.memory_id!r}.")
     sequence = work.tenant.next_sequence(memory.record.scope, "changes")
-    work.tenant.changes[row.id] = replace(row, sequence=sequence, old_text=None, new_text=None)
+    work.tenant.changes[row.id] = replace(
+        row, sequence=sequence, old_text=None, new_text=None, details=deepcopy(row.details)
+    )
     return Outcome(kind="stored", memory_id=row.memory_id)

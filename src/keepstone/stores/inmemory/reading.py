@@ -11,17 +11,13 @@ from keepstone.errors import InvalidRequestError
 from keepstone.filters import matches
 from keepstone.logic.ids import partition
 from keepstone.operations import ArchivedMemory, ArchivedRevision, ArchiveRow
+from keepstone.stores.inmemory.deriving import handed_out
 from keepstone.stores.inmemory.state import State, StoredMemory, Tenant
 from keepstone.types import Change, LedgerMessage, MemoryRecord, Page, Scope, Stats, Status
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Place = tuple[int, ...]
-
-
-def handed_out(record: MemoryRecord) -> MemoryRecord:
-    """Return *record* with metadata that the caller may change without changing the store."""
-    return replace(record, metadata=deepcopy(record.metadata))
 
 
 def is_wanted(memory: StoredMemory, query: ListQuery) -> bool:
@@ -41,14 +37,14 @@ def is_wanted(memory: StoredMemory, query: ListQuery) -> bool:
 def get(tenant: Tenant, ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:
     """Return the visible memories among *ids* that *scope* sees, in the order asked."""
     found = [tenant.memories[id] for id in ids if id in tenant.memories]
-    return [handed_out(m.record) for m in found if m.visible and scope.sees(m.record.scope)]
+    return [handed_out(tenant, m, scope) for m in found if m.visible and scope.sees(m.record.scope)]
 
 
 def get_all(tenant: Tenant, query: ListQuery) -> Page:
     """Return one page of memories in the order of partition and sequence."""
     after = _place(query.cursor, 2)
     wanted = [
-        (place, memory.record)
+        (place, memory)
         for memory in tenant.memories.values()
         if memory.visible and query.scope.sees(memory.record.scope) and is_wanted(memory, query)
         if (place := tenant.place(memory.record.scope, memory.record.sequence)) > after
@@ -60,7 +56,7 @@ def get_all(tenant: Tenant, query: ListQuery) -> Page:
     page = wanted[: query.limit]
     more = len(wanted) > len(page)
     return Page(
-        items=tuple(handed_out(record) for _, record in page),
+        items=tuple(handed_out(tenant, memory, query.scope) for _, memory in page),
         next_cursor=_cursor(page[-1][0]) if more else None,
     )
 
@@ -156,7 +152,7 @@ def _archive(tenant: Tenant, scope: Scope, include_retired: bool) -> Iterator[tu
     memories.sort(key=lambda m: tenant.place(m.record.scope, m.record.sequence))
     for memory in memories:
         place = (2, *tenant.place(memory.record.scope, memory.record.sequence))
-        yield place, _archived(memory, carried, include_retired)
+        yield place, _archived(tenant, memory, scope, carried, include_retired)
     for change in _changes(tenant, scope):
         record = tenant.memories[change.memory_id].record
         if record.status is Status.RETIRED and not include_retired:
@@ -164,9 +160,11 @@ def _archive(tenant: Tenant, scope: Scope, include_retired: bool) -> Iterator[tu
         yield (3, *tenant.place(record.scope, change.sequence)), change
 
 
-def _archived(memory: StoredMemory, carried: set[str], include_retired: bool) -> ArchivedMemory:
+def _archived(
+    tenant: Tenant, memory: StoredMemory, scope: Scope, carried: set[str], include_retired: bool
+) -> ArchivedMemory:
     silent = memory.record.status is Status.RETIRED and not include_retired
-    record = handed_out(memory.record)
+    record = handed_out(tenant, memory, scope)
     return ArchivedMemory(
         record=replace(record, text="", metadata={}) if silent else record,
         revisions=tuple(
@@ -182,8 +180,8 @@ def _archived(memory: StoredMemory, carried: set[str], include_retired: bool) ->
         ),
         # A row must not name a message that the archive leaves out: it could not be loaded.
         sources=tuple(s for s in memory.sources if s.message_id in carried),
-        derived_from=memory.derived_from,
-        superseded_by=memory.superseded_by,
+        derived_from=record.derived_from,
+        superseded_by=record.superseded_by,
         recency=memory.recency,
     )
 

@@ -6,13 +6,14 @@ Rows only; what may be written is decided in `writing.py` and `erasing.py`, what
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from keepstone.contract import EmbedderKey
 from keepstone.logic.ids import partition
-from keepstone.operations import Outcome, SourceSpan
+from keepstone.operations import EnterCall, Outcome, SourceSpan
 from keepstone.types import Change, LedgerMessage, MemoryRecord, Metadata, Scope, Span, Status
 
 VISIBLE = (Status.CURRENT, Status.SUPERSEDED)
@@ -57,7 +58,10 @@ class Revision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredMemory:
-    """A memory in any status; `record` is in its current revision, and empty of content once erased."""
+    """A memory in any status; `record` is in its current revision, and empty of content once erased.
+
+    What it rests on and what superseded it stand here; in a record they depend on who reads (`deriving`).
+    """
 
     record: MemoryRecord
     revisions: tuple[Revision, ...] = ()
@@ -109,10 +113,13 @@ class StoredJob:
     lane: str
     payload: Mapping[str, Any]
     sequence: int
+    created: datetime
     due: datetime | None
+    dedupe: str | None = None
     lease_until: datetime | None = None
     attempts: int = 0
     error: str | None = None
+    reply: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -130,6 +137,7 @@ class Tenant:
     vectors: dict[tuple[int, EmbedderKey], tuple[float, ...]] = field(default_factory=dict)
     batches: dict[tuple[Scope, str], StoredBatch] = field(default_factory=dict)
     jobs: dict[str, StoredJob] = field(default_factory=dict)
+    calls: dict[str, EnterCall] = field(default_factory=dict)
     next_position: dict[Scope, int] = field(default_factory=dict)
     by_external_id: dict[tuple[Scope, str], str] = field(default_factory=dict)
     by_replay_key: dict[tuple[Scope, bytes], str] = field(default_factory=dict)
@@ -187,6 +195,7 @@ class Tenant:
             change,
             old_text=None if old is None else old.text,
             new_text=None if new is None else new.text,
+            details=deepcopy(change.details),
         )
 
 

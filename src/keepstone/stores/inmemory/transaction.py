@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 from keepstone.contract import NewId, Vector
 from keepstone.errors import ConflictError, InvalidRequestError, NotFoundError, ScopeError
 from keepstone.logic.ids import bucket
 from keepstone.operations import Batch, NewUnit, Outcome, SourceSpan
-from keepstone.stores.inmemory.state import State, StoredMemory, StoredMessage, Unit
+from keepstone.stores.inmemory.state import Revision, State, StoredMemory, StoredMessage, Unit
 from keepstone.types import Action, Change, MemoryRecord, Scope
 
 
@@ -20,34 +21,39 @@ def halves(vector: Vector) -> tuple[float, ...]:
 
 
 class Transaction:
-    """One batch at work on *state*, its own until whoever made it swaps it in; of no use after an error."""
+    """One batch at work on *state*, its own until whoever made it swaps it in; of no use after an error.
+
+    `appended` holds the memory that each message of the batch became, or joined.
+    """
 
     def __init__(self, state: State, batch: Batch, new_id: NewId) -> None:
         self.state, self.batch, self.new_id = state, batch, new_id
         self.tenant = state.tenants[batch.tenant]
         self.logged: list[str] = []
+        self.appended: dict[str, str | None] = {}
 
-    def log(self, record: MemoryRecord, action: Action, **details: Any) -> int:
+    def log(self, record: MemoryRecord, action: Action, **change: Any) -> int:
         """Enter a change of *record* into the history; return its sequence."""
         sequence = self.tenant.next_sequence(record.scope, "changes")
-        change = Change(
+        entry = Change(
             id=self.new_id(self.batch.at, bucket(record.scope)),
             batch_id=self.batch.id,
             sequence=sequence,
             memory_id=record.id,
             action=action,
-            old_revision=details.get("old"),
-            new_revision=details.get("new"),
+            old_revision=change.get("old"),
+            new_revision=change.get("new"),
             old_text=None,
             new_text=None,
             actor=self.batch.actor,
-            reason=details.get("reason") or self.batch.reason,
+            reason=change.get("reason") or self.batch.reason,
             at=self.batch.at,
-            related_id=details.get("related_id"),
-            inverse_of=details.get("inverse_of"),
+            related_id=change.get("related_id"),
+            inverse_of=change.get("inverse_of"),
+            details=deepcopy({**self.batch.details, **(change.get("details") or {})}),
         )
-        self.tenant.changes[change.id] = change
-        self.logged.append(change.id)
+        self.tenant.changes[entry.id] = entry
+        self.logged.append(entry.id)
         return sequence
 
     def visible(self, id: str, expected_revision: int | None) -> StoredMemory:
@@ -100,6 +106,31 @@ class Transaction:
                     raise InvalidRequestError("A vector does not have the dimensions of the batch's embedder.")
                 self.tenant.vectors[key, space] = halves(unit.vector)
         return tuple(made)
+
+    def message_id(self, id: str, scope: Scope) -> str:
+        """Return our id of a message by ours or the caller's in *scope*; NotFoundError if there is none."""
+        known = id if id in self.tenant.messages else self.tenant.by_external_id.get((scope, id))
+        if known is None:
+            raise NotFoundError(f"There is no message {id!r}.")
+        return known
+
+    def revision_of(self, record: MemoryRecord, units: tuple[Unit, ...], statement_key: bytes | None) -> Revision:
+        """Return the revision that *record* is in now."""
+        return Revision(
+            number=record.revision,
+            text=record.text,
+            metadata=record.metadata,
+            expires_at=record.expires_at,
+            language=record.language,
+            at=self.batch.at,
+            units=units,
+            statement_key=statement_key,
+        )
+
+    def place_of_source(self, source: SourceSpan) -> tuple[int, int, int]:
+        """Return what orders the sources of a memory: the message's place, then that of the span in it."""
+        message = self.tenant.messages[source.message_id].message
+        return (*self.tenant.place(message.scope, message.sequence), -1 if source.span is None else source.span.start)
 
     def replay_of(self, earlier: StoredMessage) -> Outcome:
         """Return the outcome for a message that is *earlier* again; its memory is the first made from it."""

@@ -13,7 +13,7 @@ from keepstone.operations import ArchivedMemory, ArchivedRevision, ArchiveRow, L
 from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite import reading
 from keepstone.stores.sqlite.places import Place
-from keepstone.stores.sqlite.writing import Writer
+from keepstone.stores.sqlite.transaction import Transaction
 from keepstone.types import Action, Change, LedgerMessage, MemoryRecord, Message, Scope, Span, Status
 
 _STAGES = ("m", "r", "c")
@@ -62,7 +62,7 @@ def _messages(db: apsw.Connection, scope: Scope, after: int, include_retired: bo
     sql = f"{reading.MESSAGE} WHERE x.key > ? AND x.key <= ? AND {visible} ORDER BY x.key"
     for bounds in _ranges(db, scope, after):
         for row in db.execute(sql, bounds):
-            if scope.sees(reading.scope_of(row[11], row[12:16])):
+            if scope.sees(enc.scope_of(row[11], row[12:16])):
                 yield row[0], reading.ledger_message(row)
 
 
@@ -70,9 +70,9 @@ def _memories(db: apsw.Connection, scope: Scope, after: int, include_retired: bo
     sql = f"{reading.TOMBSTONE} WHERE m.key > ? AND m.key <= ? ORDER BY m.key"
     for bounds in _ranges(db, scope, after):
         for row in db.execute(sql, bounds):
-            if scope.sees(reading.scope_of(row[20], row[21:25])):
+            if scope.sees(enc.scope_of(row[20], row[21:25])):
                 hidden = row[3] == enc.RETIRED and not include_retired
-                yield row[0], _archived(db, row, hidden, include_retired)
+                yield row[0], _archived(db, row, scope, hidden, include_retired)
 
 
 def _changes(db: apsw.Connection, scope: Scope, after: int, include_retired: bool) -> Keyed:
@@ -80,20 +80,21 @@ def _changes(db: apsw.Connection, scope: Scope, after: int, include_retired: boo
     status = "SELECT status FROM memories WHERE key = ?"
     for bounds in _ranges(db, scope, after):
         for row in db.execute(sql, bounds):
-            if scope.sees(reading.scope_of(row[13], row[14:18])):
+            if scope.sees(enc.scope_of(row[13], row[14:18])):
                 retired = next(iter(db.execute(status, (row[12],))))[0] == enc.RETIRED
                 yield row[0], reading.change(db, row, with_text=include_retired or not retired)
 
 
-def _archived(db: apsw.Connection, row: reading.Row, hidden: bool, include_retired: bool) -> ArchivedMemory:
+def _archived(
+    db: apsw.Connection, row: reading.Row, scope: Scope, hidden: bool, include_retired: bool
+) -> ArchivedMemory:
     key = row[0]
-    record = reading.light_record(row) if row[3] == enc.ERASED else reading.full_records(db, [row])[0]
+    record = reading.light_record(row) if row[3] == enc.ERASED else reading.full_records(db, [row], scope)[0]
     revisions = "SELECT number, metadata, expires_at, language, at FROM revisions WHERE memory = ? ORDER BY number"
     carried = "1" if include_retired else reading.NOT_SUPPRESSED
     sources = f"""SELECT x.id, o.first, o.last FROM sources o JOIN messages x ON x.key = o.message
                   WHERE o.memory = ? AND {carried} ORDER BY o.message, o.first"""
-    parents = "SELECT m.id FROM derived_from d JOIN memories m ON m.key = d.parent WHERE d.memory = ? ORDER BY m.key"
-    recency, by = next(iter(db.execute("SELECT recency, superseded_by FROM memories WHERE key = ?", (key,))))
+    recency = next(iter(db.execute("SELECT recency FROM memories WHERE key = ?", (key,))))[0]
     return ArchivedMemory(
         record=replace(record, text="", metadata={}) if hidden else record,
         revisions=tuple(
@@ -115,13 +116,13 @@ def _archived(db: apsw.Connection, row: reading.Row, hidden: bool, include_retir
             )
             for i, first, last in db.execute(sources, (key,))
         ),
-        derived_from=tuple(enc.text_id(r[0]) for r in db.execute(parents, (key,))),
-        superseded_by=None if by is None else reading.memory_id(db, by),
+        derived_from=record.derived_from,
+        superseded_by=record.superseded_by,
         recency=recency,
     )
 
 
-def load(writer: Writer, op: Load) -> Outcome:
+def load(work: Transaction, op: Load) -> Outcome:
     """Put one archived row back; one whose id is there already is a replay.
 
     Raises:
@@ -130,46 +131,46 @@ def load(writer: Writer, op: Load) -> Outcome:
     """
     row = op.row
     if isinstance(row, LedgerMessage):
-        return _load_message(writer, op, row)
+        return _load_message(work, op, row)
     if isinstance(row, ArchivedMemory):
-        return _load_memory(writer, op, row)
-    return _load_change(writer, row)
+        return _load_memory(work, op, row)
+    return _load_change(work, row)
 
 
-def _load_message(writer: Writer, op: Load, row: LedgerMessage) -> Outcome:
+def _load_message(work: Transaction, op: Load, row: LedgerMessage) -> Outcome:
     known = Outcome(kind="replay", message_id=row.id, external_id=row.external_id)
-    if writer.message_key(row.id) is not None:
+    if work.message_key(row.id) is not None:
         return known
-    place = writer.places.of(op.scope)
-    if row.external_id is not None and writer.one(
+    place = work.places.of(op.scope)
+    if row.external_id is not None and work.one(
         "SELECT 1 FROM messages WHERE scope = ? AND external_id = ?", (place.scope_key, row.external_id)
     ):
         raise ConflictError(f"Message id {row.external_id!r} is taken in this scope.", blocking=(row.external_id,))
     said = Message(role=row.role, name=row.name, content=row.content, timestamp=row.occurred_at, id=row.external_id)
     replay_key = replay_keys([said], op.scope)[0]
-    if replay_key is not None and writer.one(
+    if replay_key is not None and work.one(
         "SELECT 1 FROM messages WHERE scope = ? AND replay_key = ?", (place.scope_key, replay_key)
     ):
         # Said twice in one call: the first of the two holds the key.
         replay_key = None
-    writer.write_message(
+    work.write_message(
         place, row.id, row.role, row.name, row.content, row.metadata, row.occurred_at, row.external_id, replay_key,
         enc.micros(row.recorded_at),
     )  # fmt: skip
     return Outcome(kind="stored", message_id=row.id, external_id=row.external_id)
 
 
-def _load_memory(writer: Writer, op: Load, row: ArchivedMemory) -> Outcome:
+def _load_memory(work: Transaction, op: Load, row: ArchivedMemory) -> Outcome:
     record = row.record
-    if writer.memory_key(record.id) is not None:
+    if work.memory_key(record.id) is not None:
         return Outcome(kind="replay", memory_id=record.id)
-    place, db = writer.places.of(op.scope), writer.db
+    place, db = work.places.of(op.scope), work.db
     key = place.next_memory()
-    _insert_memory(writer, op, record, place, key, row.superseded_by)
-    writer.write_sources(key, place, row.sources)
+    _insert_memory(work, op, record, place, key, row.superseded_by)
+    work.write_sources(key, place, row.sources)
     content = None
     if row.sources:
-        content = writer.one(
+        content = work.one(
             "SELECT x.content FROM sources o JOIN messages x ON x.key = o.message WHERE o.memory = ? AND o.first > -2"
             " ORDER BY o.message, o.first LIMIT 1",
             (key,),
@@ -185,18 +186,19 @@ def _load_memory(writer: Writer, op: Load, row: ArchivedMemory) -> Outcome:
             ),
         )  # fmt: skip
     for parent in row.derived_from:
-        if (found := writer.memory_key(parent)) is not None:
+        found = work.memory_key(parent)
+        if found is not None and found >> enc.SEQUENCE_BITS == place.partition:
             db.execute("INSERT OR IGNORE INTO derived_from VALUES(?,?)", (key, found))
     for number, units in (*op.older_units.items(), (record.revision, op.units)):
-        writer.write_units(place, key, number, units)
+        work.write_units(place, key, number, units)
     return Outcome(kind="stored", memory_id=record.id)
 
 
 def _insert_memory(
-    writer: Writer, op: Load, record: MemoryRecord, place: Place, key: int, superseded_by: str | None
+    work: Transaction, op: Load, record: MemoryRecord, place: Place, key: int, superseded_by: str | None
 ) -> None:
-    by = None if superseded_by is None else writer.memory_key(superseded_by)
-    writer.db.execute(
+    by = None if superseded_by is None else work.memory_key(superseded_by)
+    work.db.execute(
         """INSERT INTO memories(key, id, scope, kind, status, revision, unit_revision, role, name, categories,
                occurred_at, occurred_offset, valid_from, valid_to, created_at, updated_at, expires_at, importance,
                trust, recency, changed, superseded_by, statement_key)
@@ -212,30 +214,31 @@ def _insert_memory(
     )  # fmt: skip
 
 
-def _load_change(writer: Writer, row: Change) -> Outcome:
-    memory = writer.memory_row(row.memory_id)
-    if writer.one("SELECT 1 FROM changes WHERE id = ? AND memory = ?", (enc.raw_id(row.id), memory[0])) is not None:
+def _load_change(work: Transaction, row: Change) -> Outcome:
+    memory = work.memory_row(row.memory_id)
+    if work.one("SELECT 1 FROM changes WHERE id = ? AND memory = ?", (enc.raw_id(row.id), memory.key)) is not None:
         return Outcome(kind="replay", memory_id=row.memory_id)
-    place = writer.places.at(memory[2])
+    place = work.places.at(memory.scope)
     related = None
     if row.related_id is not None:
-        related = writer.memory_key(row.related_id)
+        related = work.memory_key(row.related_id)
         if (
             related is not None
             and row.action is Action.SUPERSEDE
-            and memory[3] == enc.STATUS_NUMBERS[Status.SUPERSEDED]
+            and memory.status == enc.STATUS_NUMBERS[Status.SUPERSEDED]
         ):
-            writer.db.execute("UPDATE memories SET superseded_by = ? WHERE key = ?", (related, memory[0]))
+            work.db.execute("UPDATE memories SET superseded_by = ? WHERE key = ?", (related, memory.key))
     sequence = place.next_change()
-    writer.db.execute(
-        "INSERT INTO changes VALUES(?,?,?,?,?,?,?,?,?,?,?,?)",
+    work.db.execute(
+        "INSERT INTO changes VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
         (
             enc.key(place.partition, sequence), enc.raw_id(row.id), enc.raw_id(row.batch_id),
-            enc.ACTION_NUMBERS[row.action], memory[0], row.old_revision, row.new_revision, related, row.actor,
+            enc.ACTION_NUMBERS[row.action], memory.key, row.old_revision, row.new_revision, related, row.actor,
             row.reason, enc.micros(row.at), None if row.inverse_of is None else enc.raw_id(row.inverse_of),
+            enc.dump_json(row.details),
         ),
     )  # fmt: skip
-    writer.db.execute("UPDATE memories SET changed = ? WHERE key = ?", (sequence, memory[0]))
+    work.db.execute("UPDATE memories SET changed = ? WHERE key = ?", (sequence, memory.key))
     if row.action in (Action.ADD, Action.UPDATE):
-        writer.db.execute("UPDATE memories SET recency = ? WHERE key = ?", (sequence, memory[0]))
+        work.db.execute("UPDATE memories SET recency = ? WHERE key = ?", (sequence, memory.key))
     return Outcome(kind="stored", memory_id=row.memory_id)

@@ -10,7 +10,8 @@ import apsw
 from keepstone.logic.replay import statement_key
 from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite import schema
-from keepstone.stores.sqlite.reading import partitions, scope_keys, scope_of
+from keepstone.stores.sqlite.encoding import scope_of
+from keepstone.stores.sqlite.reading import partitions, scope_keys
 from keepstone.stores.sqlite.vectors import active
 from keepstone.types import Scope, Stats
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from keepstone.errors import InvalidRequestError
 from keepstone.logic.conversation import microseconds
 from keepstone.operations import SourceSpan
-from keepstone.types import Action, Kind, Status
+from keepstone.types import Action, Kind, Scope, Status
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +25,7 @@ ACTIONS = (
     Action.RESTORE,
     Action.EXPIRE,
     Action.ERASE,
+    Action.FEEDBACK,
 )
 KIND_NUMBERS = {k: i for i, k in enumerate(KINDS)}
 STATUS_NUMBERS = {s: i for i, s in enumerate(STATUSES)}
@@ -114,6 +115,12 @@ def text_id(raw: bytes) -> str:
     """Return the id of 16 bytes as text."""
     digits = raw.hex()
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def scope_of(tenant: str, ids: Sequence[str]) -> Scope:
+    """Return the scope of four columns in which '' stands for an id that is not given."""
+    user, agent, app, run = (i or None for i in ids)
+    return Scope(tenant=tenant, user_id=user, agent_id=agent, app_id=app, run_id=run)
 
 
 def dump_json(value: Mapping[str, Any] | Sequence[Any]) -> str | None:

@@ -184,10 +184,10 @@ def _leave_tombstones(db: apsw.Connection, places: Places, batch: Batch, new_id:
         place = places.at(scope)
         id, sequence = new_id(batch.at, place.bucket), place.next_change()
         db.execute(
-            "INSERT INTO changes VALUES(?,?,?,?,?,NULL,NULL,NULL,?,?,?,NULL)",
+            "INSERT INTO changes VALUES(?,?,?,?,?,NULL,NULL,NULL,?,?,?,NULL,?)",
             (
                 enc.key(place.partition, sequence), enc.raw_id(id), enc.raw_id(batch.id),
-                enc.ACTION_NUMBERS[Action.ERASE], key, batch.actor, batch.reason, at,
+                enc.ACTION_NUMBERS[Action.ERASE], key, batch.actor, batch.reason, at, enc.dump_json(batch.details),
             ),
         )  # fmt: skip
         db.execute(

@@ -130,7 +130,7 @@ class Places:
 
 
 def begin(db: apsw.Connection, memory: int, at: int | None, superseded: int) -> None:
-    """Set when *memory*, which has no such time, began to hold: when *superseded* ceased to."""
+    """Set when *memory* began to hold: when *superseded* ceased to; None takes that back."""
     db.execute("UPDATE memories SET valid_from = ? WHERE key = ?", (at, memory))
     place = memory >> enc.SEQUENCE_BITS
     if place != superseded >> enc.SEQUENCE_BITS:

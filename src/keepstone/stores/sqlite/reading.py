@@ -12,6 +12,8 @@ from keepstone.contract import ListQuery
 from keepstone.errors import InvalidRequestError, StoreCorruptError
 from keepstone.filters import Filter, asks_fields, matches
 from keepstone.stores.sqlite import encoding as enc
+from keepstone.stores.sqlite.deriving import fill
+from keepstone.stores.sqlite.encoding import scope_of
 from keepstone.types import Change, Kind, LedgerMessage, MemoryRecord, Page, Scope, Status
 
 # Python's hook for a row: the columns in the order of the SELECT.
@@ -27,7 +29,7 @@ _BLANK = MemoryRecord(
 MEMORY = """
 SELECT m.key, m.id, m.kind, m.status, m.revision, m.role, m.name, m.categories, m.occurred_at, m.occurred_offset,
        m.valid_from, m.valid_to, m.created_at, m.updated_at, m.expires_at, m.importance, m.trust,
-       r.text, r.metadata, r.language, p.tenant, s.user_id, s.agent_id, s.app_id, s.run_id
+       r.text, r.metadata, r.language, p.tenant, s.user_id, s.agent_id, s.app_id, s.run_id, m.strength, m.superseded_by
 FROM memories m
 JOIN revisions r ON r.memory = m.key AND r.number = m.revision
 JOIN scopes s ON s.key = m.scope
@@ -52,16 +54,10 @@ NOT EXISTS (SELECT 1 FROM sources o JOIN memories q ON q.key = o.memory WHERE o.
 """
 CHANGE = """
 SELECT c.key, c.id, c.batch, c.action, m.id, c.old_revision, c.new_revision, c.related, c.actor, c.reason, c.at,
-       c.inverse_of, c.memory, p.tenant, s.user_id, s.agent_id, s.app_id, s.run_id
+       c.inverse_of, c.memory, p.tenant, s.user_id, s.agent_id, s.app_id, s.run_id, c.details
 FROM changes c JOIN memories m ON m.key = c.memory JOIN scopes s ON s.key = m.scope
 JOIN partitions p ON p.id = s.partition
 """
-
-
-def scope_of(tenant: str, ids: Sequence[str]) -> Scope:
-    """Return the scope of four columns in which '' stands for an id that is not given."""
-    user, agent, app, run = (i or None for i in ids)
-    return Scope(tenant=tenant, user_id=user, agent_id=agent, app_id=app, run_id=run)
 
 
 def light_record(row: Row) -> MemoryRecord:
@@ -87,17 +83,23 @@ def light_record(row: Row) -> MemoryRecord:
         metadata=enc.load_json(row[18]),
         language=row[19] or "und",
         scope=scope_of(row[20], row[21:25]),
+        strength=row[25],
     )
 
 
-def full_records(db: apsw.Connection, rows: Sequence[Row]) -> list[MemoryRecord]:
-    """Return the memories of rows with their texts and sources, from one further query."""
+def full_records(db: apsw.Connection, rows: Sequence[Row], scope: Scope) -> list[MemoryRecord]:
+    """Return the memories of rows with their texts, sources and grounds, from a few further queries.
+
+    *scope* is who reads: of what the memories rest on, it must see what is named.
+    """
     keys = [r[0] for r in rows]
     sql = f"{_SOURCES} WHERE m.key IN ({_places(keys)}) ORDER BY o.memory, o.message, o.first"
     said: dict[int, list[Row]] = {}
     for source in db.execute(sql, keys):
         said.setdefault(source[0], []).append(source)
-    return [_full(row, said.get(row[0], ())) for row in rows]
+    records = {row[0]: _full(row, said.get(row[0], ())) for row in rows}
+    fill(db, records, {row[0]: row[26] for row in rows if row[26] is not None}, scope)
+    return list(records.values())
 
 
 def _full(row: Row, sources: Sequence[Row]) -> MemoryRecord:
@@ -108,9 +110,14 @@ def _full(row: Row, sources: Sequence[Row]) -> MemoryRecord:
     record = light_record(row)
     # Filled in place of dataclasses.replace, which would set every field again on a hot path.
     object.__setattr__(record, "text", text)
-    object.__setattr__(record, "sources", tuple(e or enc.text_id(i) for _, i, e, _ in sources))
+    object.__setattr__(record, "sources", _public(sources))
     object.__setattr__(record, "edited", row[4] > 1)
     return record
+
+
+def _public(sources: Sequence[Row]) -> tuple[str, ...]:
+    ids = tuple(e or enc.text_id(i) for _, i, e, _ in sources)
+    return ids if len(ids) < 2 else tuple(dict.fromkeys(ids))
 
 
 def _places(values: Sequence[object]) -> str:
@@ -157,8 +164,18 @@ def visible(db: apsw.Connection, ids: Sequence[str], scope: Scope) -> list[Memor
         raw = [enc.raw_id(i) for i in ids[start : start + _IDS_AT_ONCE]]
         rows = db.execute(f"{MEMORY} WHERE m.id IN ({_places(raw)}) AND m.status <= 1", raw)
         seen = [r for r in rows if scope.sees(scope_of(r[20], r[21:25]))]
-        found.update((record.id, record) for record in full_records(db, seen))
+        found.update((record.id, record) for record in full_records(db, seen, scope))
     return [found[i] for i in dict.fromkeys(ids) if i in found]
+
+
+def visible_at(db: apsw.Connection, keys: Sequence[int], scope: Scope) -> list[MemoryRecord]:
+    """Return the visible memories among *keys* that *scope* sees, in the order of keys."""
+    found: list[MemoryRecord] = []
+    for start in range(0, len(keys), _IDS_AT_ONCE):
+        some = keys[start : start + _IDS_AT_ONCE]
+        rows = db.execute(f"{MEMORY} WHERE m.key IN ({_places(some)}) AND m.status <= 1 ORDER BY m.key", some)
+        found += full_records(db, [r for r in rows if scope.sees(scope_of(r[20], r[21:25]))], scope)
+    return found
 
 
 def partitions(db: apsw.Connection, scope: Scope) -> list[int]:
@@ -197,7 +214,18 @@ def _ids_match(scope: Scope) -> str:
     return " AND ".join(given) or "1"
 
 
-_CATEGORISED = "m.categories IS NOT NULL"
+def scope_filter(scope: Scope) -> tuple[str, dict[str, str]]:
+    """Return what tells whether *scope* sees the exact scope s of its tenant, and the values named in it."""
+    names = ("user_id", "agent_id", "app_id", "run_id")
+    given = {name: id for name, id in zip(names, scope.ids, strict=True) if id is not None}
+    return " AND ".join(f"s.{name} = :{name}" for name in given) or "1", given
+
+
+# Few memories have a category; a list of them must not walk over all the others.
+_CATEGORISED = f"""
+{MEMORY.replace("memories m", "memories m INDEXED BY memories_categories", 1)}
+WHERE m.key > ? AND m.key <= ? AND m.status <= ? AND m.categories IS NOT NULL ORDER BY m.recency DESC
+"""
 
 
 def page(db: apsw.Connection, query: ListQuery) -> Page:
@@ -213,7 +241,7 @@ def page(db: apsw.Connection, query: ListQuery) -> Page:
     memory = MEMORY.replace("memories m", "memories m INDEXED BY memories_distilled", 1) if distilled else MEMORY
     sql = f"{memory} WHERE m.key > ? AND m.key <= ? AND m.status <= ?{distilled} ORDER BY m.key"
     if query.categorised:
-        sql = f"{MEMORY} WHERE m.key > ? AND m.key <= ? AND m.status <= ? AND {_CATEGORISED} ORDER BY m.recency DESC"
+        sql = _CATEGORISED
     for partition in partitions(db, query.scope):
         low, high = enc.bounds(partition)
         if high <= after:
@@ -226,10 +254,10 @@ def page(db: apsw.Connection, query: ListQuery) -> Page:
             if not query.scope.sees(light.scope) or not matches(query.where, light):
                 continue
             if len(chosen) == query.limit:
-                return Page(items=tuple(full_records(db, chosen)), next_cursor=_cursor(last_key))
+                return Page(items=tuple(full_records(db, chosen, query.scope)), next_cursor=_cursor(last_key))
             chosen.append(row)
             last_key = row[0]
-    return Page(items=tuple(full_records(db, chosen)), next_cursor=None)
+    return Page(items=tuple(full_records(db, chosen, query.scope)), next_cursor=None)
 
 
 def _cursor(key: int) -> str:
@@ -325,6 +353,7 @@ def change(db: apsw.Connection, row: Row, *, with_text: bool = True) -> Change:
         at=enc.instant(row[10]),
         related_id=None if row[7] is None else memory_id(db, row[7]),
         inverse_of=None if row[11] is None else enc.text_id(row[11]),
+        details=enc.load_json(row[18]),
     )
 
 

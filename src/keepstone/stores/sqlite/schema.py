@@ -1,7 +1,7 @@
 """The tables, as numbered migrations; each is one transaction, safe under kill -9.
 
 Every table is clustered by partition: a key is `partition << 32 | sequence`, and a partition is a tenant with an owner.
-What Keepstone 0.1 does not fill yet (entities, links, feedback) stands here with its columns from the start.
+What Keepstone 0.1 does not fill yet (entities, links) stands here with its columns from the start.
 Ids are unique in a tenant: an archive may be loaded into two tenants of one store.
 """
 
@@ -12,7 +12,7 @@ import apsw
 from keepstone.errors import StoreCorruptError, StoreVersionError
 
 APPLICATION_ID = 0x4B53544E
-VERSION = 1
+VERSION = 2
 
 _VERSION_1 = """
 CREATE TABLE meta(
@@ -140,7 +140,29 @@ CREATE INDEX jobs_due ON jobs(kind, due_at);
 CREATE INDEX jobs_lane ON jobs(tenant, lane) WHERE lane <> '';
 """
 
-MIGRATIONS = (_VERSION_1,)
+_VERSION_2 = """
+-- JSON of an object, NULL for an empty one.
+ALTER TABLE changes ADD COLUMN details TEXT;
+
+ALTER TABLE jobs ADD COLUMN dedupe TEXT;
+ALTER TABLE jobs ADD COLUMN reply TEXT;
+CREATE INDEX jobs_dedupe ON jobs(tenant, kind, dedupe) WHERE dedupe IS NOT NULL;
+CREATE INDEX jobs_scope ON jobs(scope);
+
+-- What calls of chat models cost.
+CREATE TABLE calls(
+    key INTEGER PRIMARY KEY, id BLOB NOT NULL, partition INTEGER NOT NULL, scope INTEGER NOT NULL,
+    model TEXT NOT NULL, purpose TEXT NOT NULL, prompt TEXT NOT NULL,
+    input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, milliseconds REAL NOT NULL,
+    at INTEGER NOT NULL, price_usd REAL, estimated INTEGER NOT NULL, attempts INTEGER NOT NULL
+);
+CREATE INDEX calls_id ON calls(id);
+CREATE INDEX calls_at ON calls(partition, at);
+
+CREATE INDEX memories_categories ON memories(key) WHERE categories IS NOT NULL;
+"""
+
+MIGRATIONS = (_VERSION_1, _VERSION_2)
 
 
 def prepare(db: apsw.Connection, name: str) -> None:

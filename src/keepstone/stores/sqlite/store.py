@@ -13,7 +13,8 @@ import apsw
 from keepstone.contract import CandidateQuery, Candidates, EmbedderKey, Job, ListQuery, NewId, PendingUnit, Vector
 from keepstone.ids import IdSource
 from keepstone.operations import AppendMessage, Applied, ArchiveRow, Batch
-from keepstone.stores.sqlite import archive, checking, erasure, jobs, reading, vectors
+from keepstone.results import JobStatus, Usage
+from keepstone.stores.sqlite import archive, calls, checking, deriving, erasure, jobs, reading, vectors
 from keepstone.stores.sqlite.checking import Finding
 from keepstone.stores.sqlite.engine import Engine, in_thread
 from keepstone.stores.sqlite.index import IndexCache
@@ -57,7 +58,7 @@ class SqliteStore:
 
     async def apply(self, batch: Batch) -> Applied:
         """Carry out *batch* in one transaction."""
-        return await self._write(lambda db: Writer(db, batch, self._new_id, archive.load).apply())
+        return await self._write(lambda db: Writer(db, batch, self._new_id).apply())
 
     async def candidates(self, query: CandidateQuery) -> Candidates:
         """Return the best units by cosine and by BM25."""
@@ -117,6 +118,18 @@ class SqliteStore:
         self._cache.drop()
         await asyncio.wrap_future(self._engine.exclusive(erasure.compact))
 
+    async def dependants(self, ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:
+        """Return the visible memories derived from *ids*."""
+        return await self._read(lambda db: reading.visible_at(db, deriving.dependants(db, ids, scope), scope))
+
+    async def said_in(self, message_ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:
+        """Return the visible memories that came from *message_ids*."""
+        return await self._read(lambda db: reading.visible_at(db, deriving.said_in(db, message_ids), scope))
+
+    async def usage(self, scope: Scope, since: datetime | None, until: datetime | None) -> Usage:
+        """Return what the calls of the scope cost."""
+        return await self._read(lambda db: calls.usage(db, scope, since, until))
+
     async def stats(self, scope: Scope) -> Stats:
         """Return counts of what *scope* sees."""
         return await self._read(lambda db: checking.stats(db, scope, self._size(), str(self._path)))
@@ -143,17 +156,33 @@ class SqliteStore:
         """Return one page of the archive."""
         return await self._read(lambda db: archive.dump(db, scope, cursor, limit, include_retired=include_retired))
 
-    async def claim(self, kinds: Sequence[str], limit: int, at: datetime, lease_until: datetime) -> list[Job]:
+    async def claim(
+        self, kinds: Sequence[str], limit: int, at: datetime, lease_until: datetime, *, scope: Scope | None = None
+    ) -> list[Job]:
         """Lease due jobs."""
-        return await self._write(lambda db: jobs.claim(db, kinds, limit, at, lease_until))
+        return await self._write(lambda db: jobs.claim(db, kinds, limit, at, lease_until, scope))
+
+    async def heartbeat(self, job_id: str, attempts: int, lease_until: datetime) -> bool:
+        """Prolong a lease."""
+        return await self._write(lambda db: jobs.heartbeat(db, job_id, attempts, lease_until))
 
     async def finish(self, job_id: str) -> None:
         """Remove a job that is done."""
         await self._write(lambda db: jobs.finish(db, job_id))
 
-    async def retry(self, job_id: str, error: str, due: datetime | None) -> None:
+    async def retry(self, job_id: str, error: str, due: datetime | None, reply: str | None = None) -> None:
         """Give a job back, or keep it as a dead letter."""
-        await self._write(lambda db: jobs.retry(db, job_id, error, due))
+        await self._write(lambda db: jobs.retry(db, job_id, error, due, reply))
+
+    async def revive(self, scope: Scope, job_id: str | None, due: datetime) -> int:
+        """Let dead letters be tried anew."""
+        return await self._write(lambda db: jobs.revive(db, scope, job_id, due))
+
+    async def jobs(
+        self, scope: Scope, ids: Sequence[str] | None = None, *, kinds: Sequence[str] = (), at: datetime
+    ) -> list[JobStatus]:
+        """Return the jobs that *scope* sees."""
+        return await self._read(lambda db: jobs.jobs(db, scope, ids, kinds, at))
 
     async def check(self) -> list[Finding]:
         """Return what a check of the whole file finds."""
