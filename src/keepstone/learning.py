@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Literal
 
 from keepstone import door
-from keepstone.changing import Changing
 from keepstone.contract import Job
+from keepstone.describing import Describing
 from keepstone.distilling import Distiller, changed
 from keepstone.errors import ConfigError, NotFoundError
 from keepstone.jobs import Worker, owner_of
@@ -24,7 +24,7 @@ FeedbackValue = Literal["positive", "negative", "very_negative"]
 STEPS: dict[str, float] = {"positive": 0.25, "negative": -0.25, "very_negative": -0.5}
 
 
-class Learning(Changing):
+class Learning(Describing):
     """The verbs of distillation and of feedback."""
 
     _queue_worker: Worker | None = None

@@ -36,6 +36,8 @@ def is_wanted(memory: StoredMemory, query: ListQuery) -> bool:
         return False
     if query.kinds and record.kind not in query.kinds:
         return False
+    if query.categorised and not record.categories:
+        return False
     return matches(query.where, record)
 
 
@@ -56,6 +58,9 @@ def get_all(tenant: Tenant, query: ListQuery) -> Page:
         if (place := tenant.place(memory.record.scope, memory.record.sequence)) > after
     ]
     wanted.sort(key=lambda w: w[0])
+    if query.categorised:
+        recency = {id: memory.recency for id, memory in tenant.memories.items()}
+        wanted.sort(key=lambda w: (w[0][0], -recency[w[1].id]))
     page = wanted[: query.limit]
     more = len(wanted) > len(page)
     return Page(
