@@ -68,9 +68,9 @@ uncle: family relatives | uncle | 叔叔 伯伯 舅舅 叔 舅
 cousin: family relatives | cousin cousins | 表哥 表弟 表姐 表妹 堂哥 堂弟 堂姐 堂妹
 nephew: family relatives | nephew | 侄子 外甥
 niece: family relatives | niece | 侄女 外甥女
-son: child family | son sons | 儿子
-daughter: child family | daughter daughters | 女儿 闺女
-child: family | kid kids child children baby | 孩子 小孩 宝宝 娃
+son: child family | son sons boy boys | 儿子
+daughter: child family | daughter daughters girl girls | 女儿 闺女
+child: family | kid kids child children | 孩子 小孩 宝宝 娃
 wife: spouse family | wife | 老婆 妻子 太太 媳妇
 husband: spouse family | husband | 老公 丈夫
 spouse: family | spouse partner | 爱人 对象 伴侣 配偶

@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterator
 
 from keepstone.logic.distillation.grounds import HAN_RUN, WORD, Grounds
-from keepstone.logic.distillation.wording import GENERIC, OPENERS, without_generic
+from keepstone.logic.distillation.wording import GENERIC, GENERIC_CHARACTERS, OPENERS, without_generic
 from keepstone.logic.people import PEOPLE_WORDS
 from keepstone.logic.text import CJK, STOP_WORDS, stem
 from keepstone.logic.times import vocabulary as en
 
-_SENTENCE_START = re.compile(r"(?:^|[.!?;:。！？；：\n(\[\"“])\s*$")
-_CALENDAR = frozenset((*en.WEEKDAYS, *en.MONTHS, *(d + "s" for d in en.WEEKDAYS)))
+_SENTENCE_START = re.compile(r"(?:^|(?<!\bMr)(?<!\bMs)(?<!\bDr)(?<!\bMrs)(?<!\bProf)\.|[!?;:。！？；：\n(\[\"“])\s*$")
+CALENDAR_WORDS = frozenset((*en.WEEKDAYS, *en.MONTHS, *(d + "s" for d in en.WEEKDAYS)))
 _SHORT = frozenset(
     "mon tue tues wed thu thur thurs fri sat sun jan feb mar apr jun jul aug sep sept oct nov dec".split()
 )
@@ -50,7 +50,8 @@ _PEOPLES = tuple(
 )
 _VERB_AFTER = frozenset(
     "is was has had will are were can could would should does did and or lives works likes loves wants says said told "
-    "gave plans moved got became".split()
+    "gave plans moved got became sold bought left met took made went came knew saw found lost kept began ran read wrote spoke "
+    "broke chose drove flew grew paid sent spent taught thought won wore teaches just also really never".split()
 )
 _ORDINARY_ENDING = ("ing", "ed", "ly", "s", "tion", "ment", "ness")
 PREFIX = 6
@@ -102,7 +103,7 @@ def _plain(token: str) -> str:
 
 
 def _is_ordinary(low: str) -> bool:
-    if low in _ROLES or low in _CALENDAR or low in _SHORT or low in PEOPLE_WORDS or low in STOP_WORDS:
+    if low in _ROLES or low in CALENDAR_WORDS or low in _SHORT or low in PEOPLE_WORDS or low in STOP_WORDS:
         return True
     return low.split("'")[0].split("’")[0] in STOP_WORDS
 
@@ -122,7 +123,7 @@ def _begins_with_name(written: str, low: str, following: str) -> bool:
         return True
     if re.search(r"['’]s$", written) or following[:1].isupper() or following in _VERB_AFTER:
         return True
-    return following.endswith("s") and not low.endswith(_ORDINARY_ENDING)
+    return following.endswith(("s", "ed")) and not low.endswith(_ORDINARY_ENDING)
 
 
 def _is_said(token: str, grounds: Grounds) -> bool:
@@ -138,7 +139,7 @@ def _is_said(token: str, grounds: Grounds) -> bool:
 
 
 def _part_is_said(part: str, grounds: Grounds) -> bool:
-    if part in grounds.words or stem(part) in grounds.stems or part in STOP_WORDS or part.isdigit():
+    if part in grounds.words or stem(part) in grounds.stems or part in STOP_WORDS:
         return True
     if len(part) < PREFIX:
         return False
@@ -180,10 +181,10 @@ _SURNAMES = frozenset(
     "韦贾夏付方邹熊白孟秦邱侯江尹薛闫段雷龙黎史陶贺毛郝顾龚邵万覃武钱戴严莫孔向常汤温康施文牛樊葛邢安齐"
 )
 _NAMED = re.compile(r"(?:叫做?|名叫|名为|名字是|姓名是|姓|小|老|阿)$")
-_BESIDE_PERSON = re.compile(r"(?:^|[和与跟给找对向、，：]|[姐妹哥弟子友事学师爸妈亲公婆夫妻伴生])$")
-_AT_PLACE = re.compile(r"(?:住在|搬到|搬去|来自|前往|在|到|去|回|从|于|飞|赴|往)$")
+_BESIDE_PERSON = re.compile(r"(?:^|[和与跟给找对向是、，：]|[姐妹哥弟子友事学师爸妈亲公婆夫妻伴生])$")
+_AT_PLACE = re.compile(r"(?:住在|搬到|搬去|来自|前往|在|到|去|回|从|于|飞|赴|往|和|与|跟|及)$")
 _PLACE_ENDING = re.compile(
-    r"^(?:市|省|县|区|路|街|镇|村|大学|学院|公司|医院|中学|小学|银行|餐厅|集团|酒店|机场|车站|山|河|湖|寺|岛|州|大厦|广场|先生|女士|老师|医生|教授|总)"
+    r"^(?:市|省|县|区|路|街|镇|村|大学|学院|公司|医院|中学|小学|银行|餐厅|集团|酒店|机场|车站|山|河|湖|寺|岛|州|大厦|广场|语|籍|菜|先生|女士|老师|医生|教授|总)"
 )
 
 
@@ -211,13 +212,25 @@ def _strange_chinese(text: str, grounds: Grounds) -> Iterator[str]:
     for match in HAN_RUN.finditer(text):
         run = match[0]
         for start, part in unsaid(run, grounds.pairs):
-            for piece in without_generic(part):
-                at = start + part.index(piece)
-                if not any(c in grounds.pairs for c in piece) and _is_name_there(run, at, piece):
+            for at, piece in _strange_pieces(part, grounds.pairs):
+                if _is_name_there(run, start + at, piece, grounds.pairs):
                     yield piece
 
 
-def _is_name_there(run: str, at: int, piece: str) -> bool:
+def _strange_pieces(part: str, pairs: frozenset[str]) -> Iterator[tuple[int, str]]:
+    """Yield the pieces of *part* without its generic words of which not even a single character was said."""
+    at = 0
+    for piece in without_generic(part, least=2):
+        at = part.index(piece, at)
+        for match in re.finditer("[^\0]+", "".join("\0" if c in pairs else c for c in piece)):
+            yield at + match.start(), match[0]
+            plain = match[0].strip(GENERIC_CHARACTERS)
+            if plain and plain != match[0]:
+                yield at + match.start() + match[0].index(plain), plain
+        at += len(piece)
+
+
+def _is_name_there(run: str, at: int, piece: str, pairs: frozenset[str]) -> bool:
     before, after = run[:at], run[at + len(piece) :]
     if _NAMED.search(before) or _PLACE_ENDING.match(after) or _PLACE_ENDING.match(piece[1:] or "-"):
         return True
@@ -226,6 +239,8 @@ def _is_name_there(run: str, at: int, piece: str) -> bool:
         and before[-1:] in _SURNAMES
         and (len(before) == 1 or _BESIDE_PERSON.search(before[:-1]) or before[-2:-1] == "叫")
     ):
+        return True
+    if len(piece) == 1 and before[-2:-1] in _SURNAMES and before[-2:] in pairs and _BESIDE_PERSON.search(before[:-2]):
         return True
     if 2 <= len(piece) <= 3 and piece[0] in _SURNAMES and _BESIDE_PERSON.search(before):
         return True

@@ -32,11 +32,23 @@ class Quantity:
     def matches(self, other: Quantity) -> bool:
         """Return whether both can be the same amount; a unit that is not named fits all."""
         if self.unit is None or other.unit is None:
-            return _close(self.value, other.value)
+            return _same(self.value, other.value)
+        if self.unit == other.unit:
+            return _same(self.value, other.value)
         ours, theirs = self.dimension, other.dimension
-        if "pound" in (ours, theirs) and {ours, theirs} <= {"pound", "gbp", "mass"}:
+        if {ours, theirs} == {"pound", "gbp"}:
             return _close(self.value, other.value)
+        if {ours, theirs} == {"pound", "mass"}:
+            kilograms = [q.value * (_POUND if q.dimension == "pound" else q.unit[1] if q.unit else 1) for q in (self, other)]
+            return _close(*kilograms)
         return ours == theirs and _close(self.value * self.unit[1], other.value * other.unit[1])
+
+
+_POUND = 0.45359
+
+
+def _same(a: float, b: float) -> bool:
+    return abs(a - b) <= 1e-9 * max(abs(a), abs(b))
 
 
 def _close(a: float, b: float) -> bool:
@@ -69,6 +81,9 @@ for _words, _unit in (
     ("lb lbs 磅", ("mass", 0.45359)),
     ("stone", ("mass", 6.35)),
     ("pound pounds", ("pound", 1.0)),
+    ("sqm ㎡ 平米 平方米 平方", ("area", 1.0)),
+    ("sqft 平方英尺", ("area", 0.0929)),
+    ("亩", ("area", 666.67)),
     ("ml milliliter milliliters millilitre millilitres 毫升", ("volume", 0.001)),
     ("l liter liters litre litres 升", ("volume", 1.0)),
     ("percent % 成", ("percent", 1.0)),
@@ -80,6 +95,9 @@ for _words, _unit in (
 ):
     _UNITS |= dict.fromkeys(_words.split(), _unit)
 _UNITS["percent"] = _UNITS["%"] = ("percent", 1.0)
+for _metre in ("square meters", "square metres", "square meter", "square metre", "sq m"):
+    _UNITS[_metre] = _UNITS["sqm"]
+_UNITS["square feet"] = _UNITS["square foot"] = _UNITS["sq ft"] = _UNITS["sqft"]
 _UNITS["成"] = ("percent", 10.0)
 _SIGNS = {"$": "usd", "€": "eur", "£": "gbp", "¥": "cny", "￥": "cny"}
 
@@ -117,6 +135,10 @@ _SINGLE = re.compile(rf"\b(?:an?|per|every|one)\s(?P<latin>{_SPACED})\b(?P<late>
 _IDIOM = re.compile(
     r"十分(?!钟)|万一|千万(?=[别不要])|一(?=[直起样定些般边共旦切向律]|下子|点(?![零〇一二两三四五六七八九]))|不管三七二十一|三心二意|乱七八糟"
 )
+
+
+# Words for units, in lower case.
+UNIT_WORDS = frozenset(_UNITS)
 
 
 @lru_cache(maxsize=1024)

@@ -6,16 +6,18 @@ import re
 
 from keepstone.logic.distillation.grounds import HAN_RUN, Grounds, numbers_of
 from keepstone.logic.distillation.moments import mentions, unsupported_date
-from keepstone.logic.distillation.names import name_words, unsaid
+from keepstone.logic.distillation.names import CALENDAR_WORDS, name_words, unsaid
 from keepstone.logic.distillation.proposals import Bound
-from keepstone.logic.distillation.quantities import Quantity
+from keepstone.logic.distillation.quantities import UNIT_WORDS, Quantity, quantities
 from keepstone.logic.distillation.wording import GENERIC, without_generic
 from keepstone.logic.people import PEOPLE_WORDS, relations
 from keepstone.logic.text import CJK, STOP_WORDS, stem
 from keepstone.logic.times.numbers import ENGLISH_NUMBERS
 
 # Of the words of a fact that are not generic, and no names. Below it, a fact says something else than its sources.
-LEAST_SHARE = 0.34
+LEAST_SHARE = 0.3
+# A Chinese character that was said, but in other words.
+SINGLE = 2 / 3
 # Words of one family begin alike.
 PREFIX = 5
 ENUMERATED_MAX = 6
@@ -62,6 +64,8 @@ def _enumerates(number: int, grounds: Grounds) -> bool:
     if not 2 <= number <= ENUMERATED_MAX:
         return False
     for sentence in re.split(r"[.!?;。！？；\n]+", grounds.cited_text):
+        if any(q.value > 1 and q.unit is None for q in quantities(sentence)):
+            continue
         joints = len(re.findall(r",\s(?!and\b)|\band\b|、|[和跟与及]|还有|，", sentence))
         if joints + 1 == number or (joints >= number and "，" in sentence):
             return True
@@ -93,7 +97,8 @@ def share_said(text: str, grounds: Grounds) -> float:
     said, total = _spaced(text, grounds)
     for match in HAN_RUN.finditer(text):
         run = match[0]
-        missing = sum(len(p) for _, part in unsaid(run, grounds.pairs) for p in without_generic(part) if _counts(p))
+        pieces = [p for _, part in unsaid(run, grounds.pairs) for p in without_generic(part) if _counts(p)]
+        missing = sum(1 - (SINGLE if c in grounds.pairs else 0.0) for piece in pieces for c in piece)
         held = sum(len(p) for p in without_generic(run) if _counts(p))
         total += max(held, missing) / 2
         said += max(held - missing, 0) / 2
@@ -110,7 +115,7 @@ def _spaced(text: str, grounds: Grounds) -> tuple[float, float]:
     for word in re.findall(rf"(?:(?![{CJK}\d_])\w)+(?:['’](?:(?![{CJK}\d_])\w)+)?", text.lower()):
         word = re.sub(r"['’]s$", "", word)
         skipped = word in STOP_WORDS or word in names or _is_generic(word) or len(word) < 2
-        if skipped or word in PEOPLE_WORDS or word in ENGLISH_NUMBERS:
+        if skipped or word in PEOPLE_WORDS or word in ENGLISH_NUMBERS or word in UNIT_WORDS or word in CALENDAR_WORDS:
             continue
         total += 1
         root = stem(word)

@@ -27,7 +27,8 @@ GENERIC = frozenset(
     years-old aged around per lot big small good bad well better best
     expect expected plans arrive arriving join joined joining become became becoming change changed switch switched
     complete completed finish finished pass passed win won lose lost break broke broken
-    pet pets dog-owner drive drives driving ride rides riding walk run wear wears need-to
+    some any much little lot lots bit almost nearly just only even another other others together well own under over within
+    pet pets drive drives driving ride rides riding walk run wear wears need-to
     """.split()
 )
 
@@ -42,20 +43,27 @@ _GENERIC_CHINESE = """
 掌握 会说 会讲 语言 母语 擅长 安排 预约 预定 日程 时间 日期 提醒 记住 要求 请求 见面 见 认识 成为 当上 加入 离开 回到 返回 变成 改为 改成 换成 换了 换 转为
 完成 通过 失去 失败 完 练习 锻炼 运动 开车 骑 走路 跑 穿 戴 帮助 帮忙 尝试 试试 因为 由于 所以 因此 而 但是 但 以及 并且 并 和 与 跟 或 及 其 该 此 这 那 之 为 是 于 从 自 将 把 被 给 让 向 往 在 以 等
 一个 一只 一位 一名 一家 一次 一些 一种 两个 两只 个 只 位 名 家 次 种 条 辆 台 件 天 年 月 日 号 周 点 小时 分钟 中 里 上 下 内 外 前 后 时 时候 期间 之后 之前 以来 以后 左右 起 多 少 大 小 新 旧 好 不错 很 非常 比较 特别 最 更 太 都 也 就 才 又 再 不 未 别 的 地 得 了 着 过 们
-人 事 情况 方面 东西 方式 原因 结果 问题 主要 需求 信息 关于 相关 不同 一样 相同 其中 包括 例如 如 伴侣 配偶 家人 家庭 父母 孩子 子女 宠物 妻子 丈夫 去世 过世 生病 受伤
+举办 举行 其实 其他 结婚 服用 生活 日常 安排在 需求 计划在 定在 定于 买入 卖掉 出售 领养 收养 管理 操作 显示 设置 练 教 带 送 接 等等 关系 身份 职务 老家 家乡 籍贯 毕业于 专业 主修 辅修 目的 目的地 地址 电话 邮箱 号码 密码 生效 有效 截止 截至 为止 人 事 情况 方面 东西 方式 原因 结果 问题 主要 需求 信息 关于 相关 不同 一样 相同 其中 包括 例如 如 伴侣 配偶 家人 家庭 父母 孩子 子女 宠物 妻子 丈夫 去世 过世 生病 受伤
 每次 每晚 每早 早上 晚上 早晨 下午 上午 中午 周末 工作日 乘坐 乘 坐 开 做 在家 回家 出门 出差 旅行 旅游 游玩 玩 看 听 写 读 说 讲 学 教 做饭 计划去 即将 将要 预计 打算去 正式 负责 领导 管理 属于 处于 具有 存在 选择 接受 拒绝 同意 反对 支持 相信
 """.split()
 _LONGEST = max(map(len, _GENERIC_CHINESE))
 _WORDS = frozenset(_GENERIC_CHINESE)
 
 
-def without_generic(run: str) -> tuple[str, ...]:
-    """Return what is left of a run of Chinese characters after its generic words, greedily the longest first."""
+# Those of one character, which stand inside of other words as well.
+GENERIC_CHARACTERS = "".join(w for w in _GENERIC_CHINESE if len(w) == 1)
+
+
+def without_generic(run: str, least: int = 1) -> tuple[str, ...]:
+    """Return what is left of a run of Chinese characters after its generic words, greedily the longest first.
+
+    Words of fewer than *least* characters stay.
+    """
     left: list[str] = []
     current = ""
     position = 0
     while position < len(run):
-        size = next((n for n in range(_LONGEST, 0, -1) if run[position : position + n] in _WORDS), 0)
+        size = next((n for n in range(_LONGEST, least - 1, -1) if run[position : position + n] in _WORDS), 0)
         if size:
             if current:
                 left.append(current)
@@ -92,7 +100,7 @@ ENGLISH_NEGATIVE = (
     r"|vegan|vegetarian|only|forbid|ban|unable|un\w+|dis\w+|over\b|end|drop|cut|out of|free|away|off\b|bad|awful|terrible|worst|sick of"
     r"|tired of|declin|reject|turned down|resign|fired|retir|dead|died|pass|instead|switch|chang|wrong|mistake|actually|sober|single|vacant|empty|broken|no-)"
 )
-CHINESE_NEGATION = r"[不没未无非勿别莫]|不再"
+CHINESE_NEGATION = r"[不没勿]|未(?![来婚])|无(?![锡论线])|非(?![洲常])|(?<![特分区性个级类])别(?![墅人名克])"
 CHINESE_NEGATIVE = (
     CHINESE_NEGATION
     + r"|讨厌|反感|厌恶|受不了|戒|停|放弃|辞|离|搬|卖|取消|丢|失|分手|过敏|忌|避|拒|禁|素|以前|之前|改|换|退|免|少|怕|错|完|结束|去世|过世|断|空|单身|除了|只|其实"
