@@ -9,6 +9,7 @@ from dataclasses import replace
 from keepstone.contract import ListQuery
 from keepstone.errors import InvalidRequestError
 from keepstone.filters import matches
+from keepstone.logic.details import scrubbed
 from keepstone.logic.ids import partition
 from keepstone.operations import ArchivedMemory, ArchivedRevision, ArchiveRow
 from keepstone.stores.inmemory.deriving import handed_out
@@ -151,7 +152,7 @@ def _archive(tenant: Tenant, scope: Scope, include_retired: bool) -> Iterator[tu
     for change in _changes(tenant, scope):
         record = tenant.memories[change.memory_id].record
         if record.status is Status.RETIRED and not include_retired:
-            change = replace(change, old_text=None, new_text=None)
+            change = replace(change, old_text=None, new_text=None, details=scrubbed(change.details, ()))
         yield (3, *tenant.place(record.scope, change.sequence)), change
 
 
