@@ -96,7 +96,9 @@ def wrong_person(text: str, grounds: Grounds) -> str | None:
     return _other_subject(text, grounds)
 
 
-_TRADES = frozenset("boss manager supervisor teacher tutor professor lecturer coach doctor 老板 领导 主管 经理 老师 教授 教练 医生".split())
+_TRADES = frozenset(
+    "boss manager supervisor teacher tutor professor lecturer coach doctor 老板 领导 主管 经理 老师 教授 教练 医生".split()
+)
 _POSSESSED = re.compile(r"(?:['’]s|\b(?:their|his|her|my|our))\s(?:[\w-]+\s)?$|的$", re.IGNORECASE)
 
 
@@ -187,13 +189,19 @@ _NEGATED_VERB = re.compile(
     re.IGNORECASE,
 )
 _DENIES = re.compile(r"(?:\bnot|n['’]t|\bno|\bnever)\s(?:really\s|a\s|an\s|any\s)?(?P<v>[a-z]+)", re.IGNORECASE)
-_LIKES = re.compile(r"\b(?:likes|liked|(?<!es )(?<!ks )(?<!ls )(?<!ds )(?<!ms )(?<!is )like|lov(?:e|es|ed|ing)|enjoy(?:s|ed)?|adore[sd]?|prefers?|fond|fan|favou?rite|into)\b", re.IGNORECASE)
+_LIKES = re.compile(
+    r"\b(?:likes|liked|(?<!es )(?<!ks )(?<!ls )(?<!ds )(?<!ms )(?<!is )like|lov(?:e|es|ed|ing)|enjoy(?:s|ed)?|adore[sd]?|prefers?|fond|fan|favou?rite|into)\b",
+    re.IGNORECASE,
+)
 _LOATHES = re.compile(
     r"\b(?:hat(?:e|es|ed)|loath\w+|detest\w*|dislik\w+|despis\w+|sick of|not a fan|(?:can['’]t|cannot|can not|could(?:n['’]t| not)) (?:stand|bear|abide)"
     r"|(?:do|did|does)(?:n['’]t| not) (?:really )?(?:like|love|enjoy|care for))\b",
     re.IGNORECASE,
 )
-_LIKES_ZH, _LOATHES_ZH = re.compile(r"(?<![不没讨])(?:喜欢|喜爱|热爱|爱)"), re.compile(r"讨厌|受不了|反感|厌恶|恨|不(?:太|怎么|大)?(?:喜欢|爱)")
+_LIKES_ZH, _LOATHES_ZH = (
+    re.compile(r"(?<![不没讨])(?:喜欢|喜爱|热爱|爱)"),
+    re.compile(r"讨厌|受不了|反感|厌恶|恨|不(?:太|怎么|大)?(?:喜欢|爱)"),
+)
 # Negations in form alone.
 _NOT_NEGATED = re.compile(
     r"[不没](?:仅|但|过(?!敏)|错|同|得不|想到|知道|如|久|光|只|一定|管|论|断|少|客气|好意思|关系|问题|事)|差不多|对不起|要不|([\u4e00-\u9fff])不\1"

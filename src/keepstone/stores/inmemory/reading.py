@@ -10,6 +10,7 @@ from datetime import datetime
 from keepstone.contract import ListQuery
 from keepstone.errors import InvalidRequestError
 from keepstone.filters import matches
+from keepstone.logic.details import scrubbed
 from keepstone.logic.ids import partition
 from keepstone.logic.validity import standing
 from keepstone.operations import ArchivedMemory, ArchivedRevision, ArchiveRow
@@ -59,8 +60,7 @@ def get_all(tenant: Tenant, query: ListQuery) -> Page:
     ]
     wanted.sort(key=lambda w: w[0])
     if query.categorised:
-        recency = {id: memory.recency for id, memory in tenant.memories.items()}
-        wanted.sort(key=lambda w: (w[0][0], -recency[w[1].id]))
+        wanted.sort(key=lambda w: (w[0][0], -w[1].recency))
     page = wanted[: query.limit]
     more = len(wanted) > len(page)
     return Page(
@@ -164,7 +164,7 @@ def _archive(tenant: Tenant, scope: Scope, include_retired: bool) -> Iterator[tu
     for change in _changes(tenant, scope):
         record = tenant.memories[change.memory_id].record
         if record.status is Status.RETIRED and not include_retired:
-            change = replace(change, old_text=None, new_text=None)
+            change = replace(change, old_text=None, new_text=None, details=scrubbed(change.details, ()))
         yield (3, *tenant.place(record.scope, change.sequence)), change
 
 
