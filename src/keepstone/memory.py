@@ -16,7 +16,6 @@ from keepstone.logic.budget import Budget
 from keepstone.logic.counting import count_tokens
 from keepstone.logic.layout import FORMATS
 from keepstone.protocols import Embedder
-from keepstone.queueing import Wish
 from keepstone.results import AddResult
 from keepstone.traces import Trace
 from keepstone.types import Context, ContextFormat, Hit, Kind, MemoryRecord, Message, Page, Stats, TokenCounter
@@ -83,12 +82,6 @@ class AsyncMemory(Learning):
         """
         key = idempotency_key
         seconds = None if wait is None else door.seconds(wait, "wait")
-        wish = Wish(
-            instructions=self._instructions
-            if instructions is None
-            else door.text(instructions, "instructions", self._limits),
-            procedures=procedures,
-        )
         scope = self._scope(user_id, agent_id, app_id, run_id)
         request = ingest.AddRequest(
             scope=scope,
@@ -98,17 +91,13 @@ class AsyncMemory(Learning):
             idempotency_key=None if key is None else door.opaque(key, "idempotency_key", self._limits),
             infer=infer,
             recalled=self._recalled.texts(scope) if infer else (),
-            wish=wish if self._chat_model is not None else None,
+            wish=self._wish(instructions, procedures) if infer else None,
         )
+        embedder = await self._space.agreed()
         result, jobs = await ingest.add(
-            self._store,
-            await self._space.agreed(),
-            request,
-            now=self._clock(),
-            new_id=self._new_id,
-            actor=self._actor,
+            self._store, embedder, request, now=self._clock(), new_id=self._new_id, actor=self._actor
         )
-        if request.wish is None or not infer:
+        if request.wish is None:
             return result
         return replace(result, distilled=await self._distilled(jobs, scope, seconds))
 

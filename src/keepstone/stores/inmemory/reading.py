@@ -10,6 +10,7 @@ from datetime import datetime
 from keepstone.contract import ListQuery
 from keepstone.errors import InvalidRequestError
 from keepstone.filters import matches
+from keepstone.logic.details import scrubbed
 from keepstone.logic.ids import partition
 from keepstone.logic.validity import standing
 from keepstone.operations import ArchivedMemory, ArchivedRevision, ArchiveRow
@@ -36,6 +37,8 @@ def is_wanted(memory: StoredMemory, query: ListQuery) -> bool:
         return False
     if query.kinds and record.kind not in query.kinds:
         return False
+    if query.categorised and not record.categories:
+        return False
     return matches(query.where, record)
 
 
@@ -56,6 +59,8 @@ def get_all(tenant: Tenant, query: ListQuery) -> Page:
         if (place := tenant.place(memory.record.scope, memory.record.sequence)) > after
     ]
     wanted.sort(key=lambda w: w[0])
+    if query.categorised:
+        wanted.sort(key=lambda w: (w[0][0], -w[1].recency))
     page = wanted[: query.limit]
     more = len(wanted) > len(page)
     return Page(
@@ -159,7 +164,7 @@ def _archive(tenant: Tenant, scope: Scope, include_retired: bool) -> Iterator[tu
     for change in _changes(tenant, scope):
         record = tenant.memories[change.memory_id].record
         if record.status is Status.RETIRED and not include_retired:
-            change = replace(change, old_text=None, new_text=None)
+            change = replace(change, old_text=None, new_text=None, details=scrubbed(change.details, ()))
         yield (3, *tenant.place(record.scope, change.sequence)), change
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -28,6 +28,7 @@ FROM changes WHERE memory IN ({places}) ORDER BY key
 """
 _CHANGED_SINCE = "SELECT DISTINCT memory FROM changes WHERE key BETWEEN ? AND ? AND at > ?"
 _REVISION = "SELECT metadata, expires_at, language, unit_revision FROM revisions WHERE memory = ? AND number = ?"
+_RECENCY = "SELECT key, recency FROM memories WHERE key > ? AND key <= ? AND categories IS NOT NULL"
 _SOURCES = """
 SELECT x.id, x.external_id FROM sources o JOIN messages x ON x.key = o.message
 WHERE o.memory = ? AND o.first > -2 AND x.recorded_at <= ? ORDER BY o.message, o.first
@@ -63,16 +64,14 @@ def page(db: apsw.Connection, query: ListQuery) -> Page:
         low, high = enc.bounds(partition)
         if high <= after:
             continue
-        rows = db.execute(reading.listing(query.kinds), (max(low, after), high, enc.LAST_VISIBLE))
-        for some in _in_parts(rows, min(_AT_ONCE, query.limit + 1)):
-            for stood in _stood(db, some, query.known_at):
-                if not _is_wanted(stood.light, query):
-                    continue
-                if len(chosen) == query.limit:
-                    items = _full(db, chosen, query.scope, query.known_at)
-                    return Page(items=tuple(items), next_cursor=reading.cursor_of(last_key))
-                chosen.append(stood)
-                last_key = stood.row[0]
+        for stood in _listed(db, query, max(low, after), high):
+            if not _is_wanted(stood.light, query):
+                continue
+            if len(chosen) == query.limit:
+                items = _full(db, chosen, query.scope, query.known_at)
+                return Page(items=tuple(items), next_cursor=reading.cursor_of(last_key))
+            chosen.append(stood)
+            last_key = stood.row[0]
     return Page(items=tuple(_full(db, chosen, query.scope, query.known_at)), next_cursor=None)
 
 
@@ -206,10 +205,18 @@ def _is_wanted(record: MemoryRecord, query: ListQuery) -> bool:
     return matches(query.where, record)
 
 
-def _in_parts(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
-    rest = iter(rows)
-    while some := list(islice(rest, size)):
-        yield some
+def _listed(db: apsw.Connection, query: ListQuery, after: int, last: int) -> Iterator[_Stood]:
+    """Yield the memories between two keys that may be wanted, in the order of the list."""
+    if query.categorised:
+        rows = list(db.execute(reading.CATEGORISED, (after, last, enc.LAST_VISIBLE)))
+        recency = dict(db.execute(_RECENCY, (after, last)))
+        found = _stood(db, rows, query.known_at)
+        recency |= {s.row[0]: s.state.recency for s in found if s.state is not None and s.state.recency is not None}
+        yield from sorted(found, key=lambda s: (-recency[s.row[0]], s.row[0]))
+        return
+    rest = iter(db.execute(reading.listing(query.kinds), (after, last, enc.LAST_VISIBLE)))
+    while some := list(islice(rest, min(_AT_ONCE, query.limit + 1))):
+        yield from _stood(db, some, query.known_at)
 
 
 def _places(values: Sequence[object]) -> str:
