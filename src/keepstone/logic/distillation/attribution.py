@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from keepstone.logic.distillation.grounds import WORD, Grounds
 from keepstone.logic.distillation.hanzi import simplified
-from keepstone.logic.distillation.names import name_words
+from keepstone.logic.distillation.names import is_ordinary_opener, name_words
 from keepstone.logic.distillation.wording import (
     CHINESE_NEGATION,
     CHINESE_NEGATIVE,
@@ -68,12 +68,7 @@ def _statement(clause: str, own: frozenset[str]) -> Statement:
         return Statement(clause, "" if _FIRST.search(rest) else "other", people)
     head = re.sub(r"^(?:and|but|so|well|oh|also|then|because|不过|但是?|而|然后)\s*", "", clause, flags=re.IGNORECASE)
     named = _NAME_HEAD.match(head) or _CHINESE_NAME_HEAD.match(head)
-    if (
-        named
-        and named[1].lower() not in OPENERS | GENERIC | STOP_WORDS
-        and named[1].lower() not in own
-        and not _FIRST.search(head)
-    ):
+    if named and not is_ordinary_opener(named[1].lower()) and named[1].lower() not in own and not _FIRST.search(head):
         return Statement(clause, "other", frozenset({named[1].lower()}))
     if _FIRST.search(clause):
         return Statement(clause, "self", frozenset())
@@ -96,7 +91,9 @@ def wrong_person(text: str, grounds: Grounds) -> str | None:
     return _other_subject(text, grounds)
 
 
-_TRADES = frozenset("boss manager supervisor teacher tutor professor lecturer coach doctor 老板 领导 主管 经理 老师 教授 教练 医生".split())
+_TRADES = frozenset(
+    "boss manager supervisor teacher tutor professor lecturer coach doctor 老板 领导 主管 经理 老师 教授 教练 医生".split()
+)
 _POSSESSED = re.compile(r"(?:['’]s|\b(?:their|his|her|my|our))\s(?:[\w-]+\s)?$|的$", re.IGNORECASE)
 
 
@@ -148,8 +145,12 @@ def _subject(text: str, grounds: Grounds) -> frozenset[str]:
     if owner := _OWNER_HEAD.match(text):
         rest = text[owner.end() :]
         head = re.match(r"[\w'’-]+(?:\s[\w'’-]+)?", rest)
+        if re.match(r"[\w-]+(?:\s[A-Z]\w*)?['’]s\b", rest):
+            return frozenset()
         return _relation_names(rest[:4] if _HAN.match(rest) else head[0] if head else "")
-    if (named := _NAME_HEAD.match(text)) and named[1].lower() not in OPENERS | GENERIC | grounds.own_names:
+    if (named := _NAME_HEAD.match(text)) and not (
+        is_ordinary_opener(named[1].lower()) or named[1].lower() in grounds.own_names
+    ):
         return frozenset({re.sub(r"['’]s$", "", named[1].lower())})
     if named := _CHINESE_NAME_HEAD.match(text):
         return frozenset({named[1]})
@@ -187,13 +188,19 @@ _NEGATED_VERB = re.compile(
     re.IGNORECASE,
 )
 _DENIES = re.compile(r"(?:\bnot|n['’]t|\bno|\bnever)\s(?:really\s|a\s|an\s|any\s)?(?P<v>[a-z]+)", re.IGNORECASE)
-_LIKES = re.compile(r"\b(?:likes|liked|(?<!es )(?<!ks )(?<!ls )(?<!ds )(?<!ms )(?<!is )like|lov(?:e|es|ed|ing)|enjoy(?:s|ed)?|adore[sd]?|prefers?|fond|fan|favou?rite|into)\b", re.IGNORECASE)
+_LIKES = re.compile(
+    r"\b(?:likes|liked|(?<!es )(?<!ks )(?<!ls )(?<!ds )(?<!ms )(?<!is )like|lov(?:e|es|ed|ing)|enjoy(?:s|ed)?|adore[sd]?|prefers?|fond|fan|favou?rite|into)\b",
+    re.IGNORECASE,
+)
 _LOATHES = re.compile(
     r"\b(?:hat(?:e|es|ed)|loath\w+|detest\w*|dislik\w+|despis\w+|sick of|not a fan|(?:can['’]t|cannot|can not|could(?:n['’]t| not)) (?:stand|bear|abide)"
     r"|(?:do|did|does)(?:n['’]t| not) (?:really )?(?:like|love|enjoy|care for))\b",
     re.IGNORECASE,
 )
-_LIKES_ZH, _LOATHES_ZH = re.compile(r"(?<![不没讨])(?:喜欢|喜爱|热爱|爱)"), re.compile(r"讨厌|受不了|反感|厌恶|恨|不(?:太|怎么|大)?(?:喜欢|爱)")
+_LIKES_ZH, _LOATHES_ZH = (
+    re.compile(r"(?<![不没讨])(?:喜欢|喜爱|热爱|爱)"),
+    re.compile(r"讨厌|受不了|反感|厌恶|恨|不(?:太|怎么|大)?(?:喜欢|爱)"),
+)
 # Negations in form alone.
 _NOT_NEGATED = re.compile(
     r"[不没](?:仅|但|过(?!敏)|错|同|得不|想到|知道|如|久|光|只|一定|管|论|断|少|客气|好意思|关系|问题|事)|差不多|对不起|要不|([\u4e00-\u9fff])不\1"
@@ -201,6 +208,10 @@ _NOT_NEGATED = re.compile(
 _NEGATED_CHINESE = re.compile(
     r"(?:从来不|从来没有?|从不|从没有?|不再|不太|不怎么|不|没有|没)(?P<v>[\u4e00-\u9fff]{2}|[\u4e00-\u9fff](?![\u4e00-\u9fff]))"
 )
+
+
+# What is denied is what follows them: "I don't want kids", not "I don't want to think about it".
+_LIGHT = frozenset("want need think know feel plan have mind have go see mean expect".split())
 
 
 def turned_round(text: str, grounds: Grounds) -> str | None:
@@ -218,6 +229,12 @@ def turned_round(text: str, grounds: Grounds) -> str | None:
     for match in _NEGATED_VERB.finditer(grounds.cited_text):
         word = (match["a"] or match["b"]).lower()
         root = "ha" if word == "have" else stem(word)
+        if word in _LIGHT:
+            following = [
+                stem(w) for w in re.findall(r"[a-z]+", grounds.cited_text[match.end() :].lower()) if w not in STOP_WORDS
+            ]
+            if not following or following[0] not in stated:
+                continue
         if root in stated and root not in plain and (word not in STOP_WORDS or word in ("been", "have")):
             return f"Its sources deny what it states with “{word}”."
     return None

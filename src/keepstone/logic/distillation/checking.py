@@ -149,13 +149,14 @@ _CODE = re.compile(
     re.IGNORECASE,
 )
 _INSTRUCTION = re.compile(
-    r"^(?:please\s+)?(?:remember(?:\s+(?:that|this|to))?|note that|don['’]t forget|ignore|disregard|extract|return|output|respond|"
+    r"^(?:please\s+)?(?:remember(?:\s+(?:that|this|to))?|note that|don['’]t forget|ignore|disregard|(?:extract|return|output|respond with)\s+(?:only\s+|all\s+|the\s+|a\s+)*(?:json|facts?|memor\w+|changes|objects?)|"
     r"you (?:are|must|should)|as an ai|do not (?:extract|output))\b|^(?:请|記住|记住|记得|忽略|无视|提取|输出|返回|你是|你必须|别忘)"
     r"|(?:ignore|disregard|forget) (?:all |the |any )*(?:previous|prior|above|earlier) |(?:忽略|无视)(?:之前|以上|前面|上述)"
     r"|\bsystem prompt\b|系统提示",
     re.IGNORECASE,
 )
-_SENTENCE = re.compile(r"[.!?](?=\s+\S)|[;；。！？](?=.)|\n|(?:^|\s)[-*•]\s")
+_SENTENCE = re.compile(r"[.!?](?=\s+\S)|[;；。！？](?=.)|\n|\s•\s")
+_LISTED = re.compile(r"^[-*•]\s.*\s[-*•]\s", re.DOTALL)
 _SCHEMA_WORD = re.compile(r'[{}]|"(?:op|text|changes|sources)"')
 
 
@@ -165,7 +166,7 @@ def _wrong_form(proposal: Proposal, shown: _Shown) -> Iterator[Fault]:
         yield "empty", "The text is empty."
     if len(text) > limits.text_chars_max:
         yield "too_long", f"The text has {len(text)} characters, more than {limits.text_chars_max}; say it in fewer."
-    if len(_SENTENCE.findall(text)) + 1 > limits.sentences_max:
+    if len(_SENTENCE.findall(text)) + 1 > limits.sentences_max or _LISTED.search(text):
         yield "several", "The text lists several statements; propose each of them as a change of its own."
     if proposal.kind not in shown.kinds:
         yield "kind", f"The kind {proposal.kind} was not asked for; use {' or '.join(sorted(shown.kinds))}."

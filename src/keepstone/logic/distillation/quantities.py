@@ -39,7 +39,9 @@ class Quantity:
         if {ours, theirs} == {"pound", "gbp"}:
             return _close(self.value, other.value)
         if {ours, theirs} == {"pound", "mass"}:
-            kilograms = [q.value * (_POUND if q.dimension == "pound" else q.unit[1] if q.unit else 1) for q in (self, other)]
+            kilograms = [
+                q.value * (_POUND if q.dimension == "pound" else q.unit[1] if q.unit else 1) for q in (self, other)
+            ]
             return _close(*kilograms)
         return ours == theirs and _close(self.value * self.unit[1], other.value * other.unit[1])
 
