@@ -22,7 +22,7 @@ from keepstone.logic.text import CJK, STOP_WORDS, stem, tokens
 
 _CLAUSE_END = re.compile(
     r"[.!?;。！？；\n]+|,\s+(?:and|but|while|whereas|so)\s+|\s(?:but|while|whereas)\s|，"
-    r"|(?:,|\sand)\s+(?=(?:my|our)\s+[\w'’-]+(?:\s[A-Z]\w*)?\s[a-z]+|(?:i|he|she)\s)",
+    r"|(?:,|\sand)\s+(?=(?:my|our)\s+[\w'’-]+(?:\s[A-Z]\w*)?\s[a-z]+|(?:i|he|she)(?:['’]\w+)?\s)",
     re.IGNORECASE,
 )
 # A message of so few characters leans on what was said before it.
@@ -148,10 +148,16 @@ def _subject(text: str, grounds: Grounds) -> frozenset[str]:
         if re.match(r"[\w-]+(?:\s[A-Z]\w*)?['’]s\b", rest):
             return frozenset()
         return _relation_names(rest[:4] if _HAN.match(rest) else head[0] if head else "")
-    if (named := _NAME_HEAD.match(text)) and not (
-        is_ordinary_opener(named[1].lower()) or named[1].lower() in grounds.own_names
-    ):
-        return frozenset({re.sub(r"['’]s$", "", named[1].lower())})
+    if named := _NAME_HEAD.match(text):
+        low = re.sub(r"['’]s$", "", named[1].lower())
+        # A name of what is known alone may be another one for who speaks.
+        speaks = any(low in (s.speaker or "").lower().split() for s in grounds.context)
+        is_told = speaks or re.search(rf"\b{re.escape(low)}\b", grounds.cited_text.lower())
+        return (
+            frozenset({low})
+            if is_told and not is_ordinary_opener(low) and low not in grounds.own_names
+            else frozenset()
+        )
     if named := _CHINESE_NAME_HEAD.match(text):
         return frozenset({named[1]})
     return frozenset()
@@ -159,7 +165,7 @@ def _subject(text: str, grounds: Grounds) -> frozenset[str]:
 
 def _carrying(text: str, grounds: Grounds) -> list[Statement]:
     """Return the clauses that hold the most of what *text* states."""
-    skip = name_words(text) | frozenset(relations(text))
+    skip = frozenset(stem(w) for w in (*_subject(text, grounds), *grounds.own_names, *relations(text)))
     stated = _content(text) - skip
     counted = [(len(stated & _content(c.text)), c) for c in _clauses(grounds.cited_text, grounds.own_names)]
     most = max((n for n, _ in counted), default=0)

@@ -22,7 +22,15 @@ from keepstone.logic.distillation.proposals import (
     Source,
 )
 from keepstone.logic.distillation.scripts import wrong_script
-from keepstone.logic.distillation.support import LEAST_SHARE, is_bound_told, share_said, strange_date, strange_number
+from keepstone.logic.distillation.support import (
+    LEAST_SHARE,
+    is_bound_told,
+    share_said,
+    strange_date,
+    strange_number,
+    strange_rate,
+    unsaid_word,
+)
 from keepstone.results import Refused
 from keepstone.types import Kind
 
@@ -205,6 +213,8 @@ def _wrong_content(proposal: Proposal, grounds: Grounds) -> Iterator[Fault]:
     for reason, find in checks:
         if wrong := find(text, grounds):
             yield reason, wrong
+    if word := unsaid_word(text, grounds):
+        yield "unsupported", f"Nobody said {word}; keep to the words of the sources."
     if (share := share_said(text, grounds)) < LEAST_SHARE:
         yield "unsupported", f"Its sources hold {share:.0%} of its words; keep to what they say."
 
@@ -216,6 +226,8 @@ def _wrong_times(proposal: Proposal, grounds: Grounds) -> Iterator[Fault]:
             yield "date", f"The date {moment} does not follow from its sources and when they were said."
         if number := strange_number(text, grounds):
             yield "number", f"The number {number} does not stand in its sources."
+        if rate := strange_rate(text, grounds):
+            yield "number", f"The rate {rate} does not stand in its sources."
     first, last = proposal.valid_from, proposal.valid_to
     for name, bound in (("valid_from", first), ("valid_to", last)):
         if bound is not None and not is_bound_told(bound, grounds):
