@@ -14,7 +14,6 @@ from keepstone.logic.distillation.wording import (
     CHINESE_NEGATIVE,
     ENGLISH_NEGATION,
     ENGLISH_NEGATIVE,
-    GENERIC,
     OPENERS,
 )
 from keepstone.logic.people import is_about_someone_else, names_relation, relations
