@@ -134,7 +134,7 @@ async def observed(store: Store, script: Script) -> dict[str, Any]:
         seen[f"counts of {view}"] = {k: counted[k] for k in COUNTED}
         rest = await store.dependants(ids[::3], view)
         seen[f"dependants in {view}"] = by_partition(unordered(r.to_dict()) for r in rest)
-        seen[f"usage of {view}"] = (await store.usage(view, None, None)).to_dict()
+        seen[f"usage of {view}"] = (await store.usage(view, None, script.now)).to_dict() | {"until": None}
         seen[f"jobs of {view}"] = [j.to_dict() for j in await jobs_of(store).jobs(view, at=script.now)]
     tenant = Scope(tenant=script.scope.tenant)
     for name, retired in (("archive", False), ("archive with the retired", True)):

@@ -238,7 +238,7 @@ class Chaos:
         return Restore(memory_id=self.some(), status=status)
 
     def moments(self, batches: int) -> Iterator[dict[str, Any]]:
-        """Yield moments to ask about after so many batches: in the world, of the store, and both."""
+        """Yield moments to ask about after *batches* batches: in the world, of the store, and both."""
         first, length = START - timedelta(days=2), timedelta(days=2, seconds=batches)
         as_of = first + self.random.choice((0.2, 0.6, 1.0)) * length - timedelta(seconds=self.random.randrange(batches))
         known_at = START + timedelta(seconds=self.random.randrange(batches))

@@ -392,6 +392,6 @@ FAULTS: Mapping[str, Callable[[Store], Store]] = {
     "ignored revision": _IgnoredRevision,
     "mixed vector spaces": _MixedVectors,
     "hasty adoption": _HastyAdoption,
-    **MOMENT_FAULTS,
     **LATER_FAULTS,
+    **MOMENT_FAULTS,
 }
