@@ -105,3 +105,12 @@ def test_fields_are_refused_or_not_seen_and_keys_are_asked_for() -> None:
     assert [r.schema for r in server.model.calls] == [None]
     assert [r.path for r in server.requests] == [path] * 3
     assert server.requests[1].headers["authorization"] == "Bearer sk"
+
+
+def test_it_is_closed_once_and_need_not_have_been_started() -> None:
+    started = ChatServer([GOOD]).start()
+    assert post(started, "/v1/chat/completions")[0] == 200
+    for server in (started, started, ChatServer()):
+        server.close()
+    with pytest.raises(ConnectionError):
+        post(started, "/v1/chat/completions")
