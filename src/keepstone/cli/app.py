@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 import keepstone
-from keepstone.cli import checking, evaluating, moving, output, reading, writing
+from keepstone.cli import checking, evaluating, learning, moving, output, reading, writing
 from keepstone.errors import InvalidRequestError, KeepstoneError
 
 FAILED, ASKED_WRONGLY = 1, 2
@@ -52,10 +52,14 @@ for name, command in (
     ("delete", writing.delete),
     ("history", reading.history),
     ("undo", writing.undo),
+    ("feedback", learning.feedback),
     ("erase", writing.erase),
     ("import", moving.import_),
     ("export", moving.export),
     ("stats", reading.stats),
+    ("flush", learning.flush),
+    ("jobs", learning.jobs),
+    ("usage", learning.usage),
     ("reembed", moving.reembed),
     ("doctor", checking.doctor),
     ("reset", writing.reset),
