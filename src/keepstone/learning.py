@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Literal
 
 from keepstone import door
-from keepstone.changing import Changing
 from keepstone.contract import Job
+from keepstone.describing import Describing
 from keepstone.distilling import Distiller, changed
 from keepstone.errors import ConfigError, NotFoundError
 from keepstone.jobs import Worker, owner_of
 from keepstone.operations import Feedback
 from keepstone.protocols import JobQueue
-from keepstone.queueing import DISTIL
+from keepstone.queueing import DISTIL, Wish
 from keepstone.results import Distillation, JobStatus, Usage
 from keepstone.types import Change, Scope
 
@@ -24,7 +24,7 @@ FeedbackValue = Literal["positive", "negative", "very_negative"]
 STEPS: dict[str, float] = {"positive": 0.25, "negative": -0.25, "very_negative": -0.5}
 
 
-class Learning(Changing):
+class Learning(Describing):
     """The verbs of distillation and of feedback."""
 
     _queue_worker: Worker | None = None
@@ -142,6 +142,13 @@ class Learning(Changing):
         if self._queue_worker is not None:
             await self._queue_worker.close()
         await self._release()
+
+    def _wish(self, instructions: str | None, procedures: bool) -> Wish | None:
+        """Return what a model is asked to make of messages, None without a model."""
+        if self._chat_model is None:
+            return None
+        given = None if instructions is None else door.text(instructions, "instructions", self._limits)
+        return Wish(instructions=given or self._instructions, procedures=procedures)
 
     async def _distilled(self, job_ids: Sequence[str], scope: Scope, wait: float | None) -> Distillation:
         """Return what came of the jobs of one call, waiting for them at most *wait* seconds."""
