@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from keepstone import AsyncMemory, Scope
+import pytest
+
+from keepstone import AsyncMemory, InvalidRequestError, Scope
 from keepstone.chat import ChatRequest
 from keepstone.contract import Job
 from keepstone.errors import ProviderError
@@ -31,6 +33,20 @@ async def test_an_add_does_not_wait_for_an_earlier_job_that_is_tried_again_later
     is_down = False
     clock.advance(timedelta(hours=1))
     assert await memory.flush(20) == []
+    await memory.close()
+
+
+async def test_a_flush_waits_no_longer_than_it_may_however_many_owners_there_are() -> None:
+    silent = ScriptedChatModel(delay=3_600)
+    memory = AsyncMemory(store=InMemoryStore(), embedder="none", chat_model=silent)
+    owners = [f"owner-{n}" for n in range(50)]
+    for owner in owners:
+        await memory.add("I keep bees on the roof.", user_id=owner, wait=0)
+    async with asyncio.timeout(10):
+        left = await memory.flush(0.3)
+    assert [job.scope.user_id for job in left] == owners
+    with pytest.raises(InvalidRequestError):
+        await memory.flush(-1, user_id="nobody")
     await memory.close()
 
 
