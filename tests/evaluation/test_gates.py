@@ -1,6 +1,5 @@
 """Quality gates: what is measured, what fails, and that nothing is passed that was not measured."""
 
-import asyncio
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -109,7 +108,7 @@ def _failing_after(count: int, oracle: Oracle) -> Callable[[ChatRequest], ChatRe
         asked.append(request)
         if len(asked) > count:
             raise ProviderError("oracle", "it is down", retryable=False)
-        return asyncio.run(oracle.reply(request))
+        return oracle.answer(request)
 
     return answer
 
