@@ -165,4 +165,4 @@ def _is_later(status: JobStatus, clock: Clock) -> bool:
 
 def _wait(attempts: int) -> float:
     """Seconds to wait after so many attempts: doubled each time, up to an hour."""
-    return min(WAIT_SECONDS_MAX, FIRST_WAIT_SECONDS * 2 ** (attempts - 1))
+    return float(min(WAIT_SECONDS_MAX, FIRST_WAIT_SECONDS * 2 ** (attempts - 1)))

@@ -54,4 +54,12 @@ Kinds = Annotated[
 ]
 IncludeExpired = Annotated[bool, typer.Option("--include-expired", help="Show expired memories too.")]
 HideSuperseded = Annotated[bool, typer.Option("--hide-superseded", help="Leave out what is no longer true.")]
+AsOf = Annotated[
+    str | None,
+    typer.Option("--as-of", help="What held in the world at this ISO 8601 time with zone.", metavar="TIME"),
+]
+KnownAt = Annotated[
+    str | None,
+    typer.Option("--known-at", help="What the store knew at this ISO 8601 time with zone.", metavar="TIME"),
+]
 MemoryId = Annotated[str, typer.Argument(help="The memory's id.", metavar="ID", show_default=False)]

@@ -104,7 +104,11 @@ class PydanticAIChatModel:
             return replace(self._read(response, form), milliseconds=watch.milliseconds())
 
     def _read(self, response: ModelResponse, form: Form | None) -> ChatReply:
-        calls = tuple(ToolCall(name=c.tool_name, arguments=c.args_as_json_str()) for c in response.tool_calls)
+        # As the model wrote it, where it wrote text.
+        calls = tuple(
+            ToolCall(name=c.tool_name, arguments=c.args if isinstance(c.args, str) else c.args_as_json_str())
+            for c in response.tool_calls
+        )
         text = response.text or ""
         if form is not None:
             text = unwrapped(calls[0].arguments if calls else text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from datetime import timedelta
 from itertools import pairwise
@@ -27,7 +27,7 @@ from keepstone.operations import (
     Supersede,
 )
 from keepstone.protocols import Store
-from keepstone.testing._script import ALICE, MakeStore, Script, archived, listed, reference
+from keepstone.testing._script import ALICE, START, MakeStore, Script, archived, listed, reference
 from keepstone.types import Change, Kind, LedgerMessage, Scope, Status, plain
 
 SEQUENCES = 48
@@ -144,7 +144,11 @@ class Chaos:
         sources = self.random.sample(self.messages, min(len(self.messages), self.random.randrange(1, 3)))
         scope = sources[0][1] if sources else ALICE
         kind = self.random.choice((Kind.FACT, Kind.PROFILE))
-        made = self.script.fact(self.text(), [s for s, _ in sources], scope=scope, kind=kind)
+        since = self.script.now - timedelta(days=self.random.randrange(3)) if self.random.random() < 0.3 else None
+        until = self.script.now + timedelta(seconds=self.random.randrange(9)) if self.random.random() < 0.1 else None
+        made = self.script.fact(
+            self.text(), [s for s, _ in sources], scope=scope, kind=kind, valid_from=since, valid_to=until
+        )
         self.memories.append(made.memory.id)
         return made
 
@@ -175,6 +179,15 @@ class Chaos:
             return Retire(memory_id=self.some(), expected_revision=self.random.choice((None, None, 1)))
         status = self.random.choice((Status.CURRENT, Status.CURRENT, Status.SUPERSEDED))
         return Restore(memory_id=self.some(), status=status)
+
+    def moments(self) -> Iterator[dict[str, Any]]:
+        """Yield moments to ask about: in the world, of the store, and both."""
+        first, length = START - timedelta(days=2), timedelta(days=2, seconds=BATCHES)
+        as_of = first + self.random.choice((0.2, 0.6, 1.0)) * length - timedelta(seconds=self.random.randrange(BATCHES))
+        known_at = START + timedelta(seconds=self.random.randrange(BATCHES))
+        yield {"as_of": as_of}
+        yield {"known_at": known_at}
+        yield {"as_of": as_of, "known_at": known_at}
 
     def erasure(self) -> tuple[Scope, list[str] | None, Batch]:
         """Return what to erase; which idempotency keys it frees is not promised, so none is used again."""
@@ -209,10 +222,18 @@ async def _same_views(store: Store, other: Store, chaos: Chaos, where: str) -> N
     everything = await observed(store, script), await observed(other, script)
     for what in everything[1]:
         same(everything[0][what], everything[1][what], f"{what}, {where}")
+    views = chaos.random.sample(VIEWS, 3)
+    for then in chaos.moments():
+        before = await observed_then(store, script, views, then), await observed_then(other, script, views, then)
+        for what in before[1]:
+            same(before[0][what], before[1][what], f"{what}, {where}")
     for text in chaos.random.sample(QUERIES, 2):
         query = script.ask(text, scope=chaos.random.choice(VIEWS), include_superseded=chaos.random.random() < 0.7)
         await same_candidates(store, other, query, f"{text!r} in {query.scope}, {where}")
         await same_candidates(store, other, replace(query, limit=3), f"best 3 for {text!r}, {where}")
+        for then in chaos.moments():
+            earlier = replace(query, **then)
+            await same_candidates(store, other, earlier, f"{text!r} in {query.scope} at {then}, {where}")
 
 
 async def outcome(action: Any) -> Any:
@@ -257,6 +278,22 @@ async def observed(store: Store, script: Script) -> dict[str, Any]:
     for row in seen["archive"]:
         if row[0] == "memory":
             seen[f"history of {row[1]}"] = [change(c, gone) for c in await store.history(row[1], tenant)]
+    return seen
+
+
+async def observed_then(
+    store: Store, script: Script, views: Sequence[Scope], then: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the memories that a store shows of other moments."""
+    seen: dict[str, Any] = {}
+    for scope in views:
+        view = replace(scope, tenant=script.scope.tenant)
+        records = await listed(store, script, scope=view, limit=7, **then)
+        seen[f"memories of {view} at {then}"] = by_partition(unordered(r.to_dict()) for r in records)
+        current = await listed(store, script, scope=view, include_superseded=False, include_expired=True, **then)
+        seen[f"current memories of {view} at {then}"] = by_partition(unordered(r.to_dict()) for r in current)
+        got = await store.get([r.id for r in records], view, known_at=then.get("known_at"))
+        seen[f"{view} by id at {then}"] = by_partition(unordered(r.to_dict()) for r in got)
     return seen
 
 
@@ -321,6 +358,9 @@ async def same_candidates(store: Store, other: Store, query: CandidateQuery, whe
     _same_but_for_ties(have, should, query.limit, where)
     for key in have.keys() & should.keys():
         same(_rounded(have[key]), _rounded(should[key]), f"signals of {key} for {where}")
+    episodes = {id for id, _ in have.keys() & should.keys()}
+    told = [{id: each for id, each in side.statements.items() if id in episodes} for side in (got, want)]
+    same(told[0], told[1], f"statements for {where}")
     if have.keys() == should.keys():
         same_order(got, want, where)
 

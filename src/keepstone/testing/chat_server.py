@@ -72,8 +72,7 @@ class ChatServer:
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+        return self.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -90,12 +89,18 @@ class ChatServer:
         """The base URL for OpenAI's clients, as in OPENAI_BASE_URL."""
         return f"{self.root}/v1"
 
+    def start(self) -> Self:
+        """Serve, until `close`; a `with` block does both."""
+        self._thread.start()
+        return self
+
     def close(self) -> None:
-        """Stop serving; requests that wait are dropped."""
-        self._closing.set()
-        self._http.shutdown()
+        """Stop serving; requests that wait are dropped. A second call does nothing."""
+        if not self._closing.is_set() and self._thread.is_alive():
+            self._closing.set()
+            self._http.shutdown()
+            self._thread.join()
         self._http.server_close()
-        self._thread.join()
 
     def wait(self) -> None:
         """Wait for the end of the server, a minute at most."""

@@ -24,6 +24,7 @@ from keepstone.operations import (
     Retire,
 )
 from keepstone.protocols import Store
+from keepstone.testing._moment_faults import MOMENT_FAULTS
 from keepstone.testing._passing import PassingStore
 from keepstone.testing._script import START, archived
 from keepstone.types import Change, ErasureReceipt, LedgerMessage, MemoryRecord, Page, Scope, Status
@@ -49,8 +50,9 @@ class _LeakyTenant(PassingStore):
         self.tenants.add(batch.tenant)
         return await self.inner.apply(batch)
 
-    async def get(self, ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:
-        found = [r for t in sorted(self.tenants) for r in await self.inner.get(ids, replace(scope, tenant=t))]
+    async def get(self, ids: Sequence[str], scope: Scope, *, known_at: datetime | None = None) -> list[MemoryRecord]:
+        scopes = [replace(scope, tenant=t) for t in sorted(self.tenants)]
+        found = [r for s in scopes for r in await self.inner.get(ids, s, known_at=known_at)]
         return sorted(found, key=lambda r: list(ids).index(r.id))
 
 
@@ -410,4 +412,5 @@ FAULTS: Mapping[str, Callable[[Store], Store]] = {
     "hasty adoption": _HastyAdoption,
     "ignored lane": _LaneIgnored,
     "endless lease": _LeaseForever,
+    **MOMENT_FAULTS,
 }

@@ -79,7 +79,7 @@ def choice(material: Material, deduced: Sequence[str]) -> ChatRequest:
 
 def spoken_line(handle: str, message: LedgerMessage, text: str, words: Wording) -> str:
     """Return one message as the prompt shows it, as in `[m3] 2025-01-07 User: …`."""
-    return f"[{handle}] {_when(message.occurred_at, words)} {speaker(message, words)}: {text}"
+    return f"[{handle}] {said_at(message):%Y-%m-%d} {speaker(message, words)}: {text}"
 
 
 def speaker(message: LedgerMessage, words: Wording) -> str:
@@ -88,6 +88,11 @@ def speaker(message: LedgerMessage, words: Wording) -> str:
         return message.name
     chinese = {"user": "用户", "assistant": "助手"}
     return chinese.get(message.role, message.role) if words.language == "zh" else message.role.capitalize()
+
+
+def said_at(message: LedgerMessage) -> datetime:
+    """Return when a message was said; of one whose time is not stated, when it came in."""
+    return message.occurred_at or message.recorded_at
 
 
 def _again(request: ChatRequest, reply: str, wish: str) -> ChatRequest:
@@ -143,7 +148,3 @@ def _memory(handle: str, record: MemoryRecord, words: Wording) -> str:
     if record.valid_to is not None and record.status is not Status.CURRENT:
         facts.append(f"{words.until} {record.valid_to:%Y-%m-%d}")
     return f"[{handle}] ({', '.join(facts)}) {record.text}"
-
-
-def _when(moment: datetime | None, words: Wording) -> str:
-    return f"{moment:%Y-%m-%d}" if moment is not None else words.unknown_time

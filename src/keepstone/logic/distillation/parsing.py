@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Never
 
 from keepstone.errors import KeepstoneError
 from keepstone.logic.distillation.proposals import (
@@ -71,10 +70,11 @@ def parse(text: str, limits: ProposalLimits = DEFAULT_PROPOSAL_LIMITS) -> Parsed
     found = _complete(answer, limits)
     if found is not None:
         return _read(found, limits)
-    found = _cut(answer, limits)
-    if found is None:
+    recovered = _recovered(answer, limits)
+    if recovered is None:
         raise UnreadableReplyError('The reply holds no JSON object with a list of "changes".')
-    return replace(_read(found, limits), truncated=True)
+    items, truncated = recovered
+    return replace(_read(items, limits), truncated=truncated)
 
 
 _THOUGHTS = re.compile(r"<(think|thinking|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
@@ -104,31 +104,32 @@ _BRACKET = re.compile(r"[\[{]")
 def _complete(text: str, limits: ProposalLimits) -> list[object] | None:
     """Return the items of the last complete list of changes in *text*, None if there is none."""
     found: list[object] | None = None
-    listed: list[object] | None = None
+    bare: list[object] | None = None
+    inside = False
     position = 0
     for _ in range(_STARTS_MAX):
         start = _BRACKET.search(text, position)
         if start is None:
             break
         end = _closing(text, start.start(), limits.depth_max)
-        if end is None:
-            position = start.end()
+        value = None if end is None else _loaded(text[start.start() : end])
+        if end is None or value is None:
+            # What follows may be a part of what was cut or is broken: no reply of its own.
+            inside, position = True, start.end()
             continue
-        value = _loaded(text[start.start() : end])
-        if (changes := _changes(value)) is not None:
+        if isinstance(value, dict) and isinstance(changes := value.get("changes"), list):
             found = changes
-        elif isinstance(value, list) and all(isinstance(v, dict | str) for v in value):
-            listed = value
-        position = end if value is not None else start.end()
-    return found if found is not None else listed
+        elif not inside:
+            bare = _bare(value) or bare
+        position = end
+    return found if found is not None else bare
 
 
-def _changes(value: object) -> list[object] | None:
-    if not isinstance(value, dict):
-        return None
-    if isinstance(changes := value.get("changes"), list):
-        return changes
-    return [value] if isinstance(value.get("op"), str) else None
+def _bare(value: object) -> list[object] | None:
+    """Return the items of a list without its object, or of one change alone."""
+    if isinstance(value, dict):
+        return [value] if isinstance(value.get("op"), str) else None
+    return value if isinstance(value, list) and all(isinstance(v, dict | str) for v in value) else None
 
 
 def _closing(text: str, start: int, depth_max: int) -> int | None:
@@ -156,22 +157,18 @@ def _loaded(text: str) -> object:
     """Return the JSON value of *text*, with trailing commas forgiven; None if it is none."""
     for attempt in (text, _TRAILING_COMMA.sub(lambda m: m[1] or "", text)):
         try:
-            value: object = json.loads(attempt, parse_constant=_no_number, strict=False)
+            value: object = json.loads(attempt, strict=False)
         except ValueError:
             continue
         return value
     return None
 
 
-def _no_number(name: str) -> Never:
-    raise ValueError(f"{name} is no JSON number")
-
-
 _LIST_START = re.compile(r'"changes"\s*:\s*\[|\[(?=\s*\{)')
 
 
-def _cut(text: str, limits: ProposalLimits) -> list[object] | None:
-    """Return the complete items of a list that is never closed; None if no list of objects begins."""
+def _recovered(text: str, limits: ProposalLimits) -> tuple[list[object], bool] | None:
+    """Return the items of a list that was cut or is broken, and whether it was cut; None if no list begins."""
     start = _LIST_START.search(text)
     if start is None:
         return None
@@ -185,9 +182,10 @@ def _cut(text: str, limits: ProposalLimits) -> list[object] | None:
         value = _loaded(raw)
         items.append(raw if value is None else value)
         position = end
-    return items
+    return items, _LIST_END.match(text, position) is None
 
 
+_LIST_END = re.compile(r"[\s,]*\]")
 _ITEM_START = re.compile(r"[\s,]*\{")
 
 

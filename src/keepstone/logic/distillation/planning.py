@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+from keepstone.logic.distillation.asking import said_at
 from keepstone.logic.distillation.material import Material, Piece
 from keepstone.logic.distillation.proposals import Known, Proposal, Source
 from keepstone.logic.text import language, normalise, tokens
@@ -53,7 +54,7 @@ def sources_of(material: Material) -> dict[str, Source]:
             text=piece.text,
             role=piece.message.role,
             speaker=piece.message.name,
-            said_at=piece.message.occurred_at,
+            said_at=said_at(piece.message),
             language=language(piece.text),
         )
         for handle, piece in material.new_by_handle().items()
@@ -63,7 +64,7 @@ def sources_of(material: Material) -> dict[str, Source]:
 def earlier_of(material: Material) -> tuple[Source, ...]:
     """Return the earlier messages as the checks take them."""
     return tuple(
-        Source(handle=h, text=m.content, role=m.role, speaker=m.name, said_at=m.occurred_at)
+        Source(handle=h, text=m.content, role=m.role, speaker=m.name, said_at=said_at(m))
         for h, m in material.earlier_by_handle().items()
     )
 
@@ -121,9 +122,8 @@ def plan(
 
 
 def _step(proposal: Proposal, target: MemoryRecord | None, sources: Sequence[Piece], now: datetime) -> Step:
-    said = [p.message.occurred_at for p in sources if p.message.occurred_at is not None]
-    said_at = max(said, default=None)
-    zone = (said_at or now).tzinfo or now.tzinfo
+    stated = max((m for p in sources if (m := p.message.occurred_at) is not None), default=None)
+    zone = (stated or now).tzinfo
     assert zone is not None
     start = proposal.valid_from.first(zone) if proposal.valid_from is not None else None
     end = proposal.valid_to.after(zone) if proposal.valid_to is not None else None
@@ -131,7 +131,7 @@ def _step(proposal: Proposal, target: MemoryRecord | None, sources: Sequence[Pie
         kind="add",
         proposal=proposal,
         sources=tuple(SourceSpan(message_id=p.message.id, span=None if p.is_whole else p.span) for p in sources),
-        said_at=said_at,
+        said_at=stated,
         target=target,
         start=start,
         end=end,

@@ -22,7 +22,6 @@ class Wording:
     nothing_known: str
     earlier: str
     new: str
-    unknown_time: str
     since: str
     until: str
     refused: str
@@ -74,7 +73,6 @@ failed. One procedure in up to five sentences.""",
     nothing_known="Nothing is known yet.",
     earlier="Earlier messages, for understanding only:",
     new="New messages:",
-    unknown_time="time unknown",
     since="since",
     until="until",
     refused="""\
@@ -135,7 +133,6 @@ aliases（消息里给出的别名）。
     nothing_known="目前没有已有记忆。",
     earlier="之前的消息，仅供理解：",
     new="新消息：",
-    unknown_time="时间不明",
     since="自",
     until="至",
     refused="""\

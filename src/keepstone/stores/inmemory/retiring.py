@@ -117,7 +117,5 @@ def restore(work: Transaction, operation: Restore) -> Outcome:
 def _begin_no_more(work: Transaction, by: str, memory: StoredMemory) -> None:
     """Take back what superseding *memory* set: when *by* began to hold."""
     successor = work.tenant.memories.get(by)
-    if successor is None:
-        raise NotFoundError(f"There is no memory {by!r}.")
-    if successor.record.valid_from == memory.record.valid_to:
+    if successor is not None and successor.record.valid_from == memory.record.valid_to:
         work.tenant.put_memory(replace(successor, record=replace(successor.record, valid_from=None)))

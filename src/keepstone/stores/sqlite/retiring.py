@@ -114,6 +114,7 @@ def restore(work: Transaction, op: Restore) -> Outcome:
 
 def _begin_no_more(work: Transaction, by: str, superseded: MemoryRow) -> None:
     """Take back what superseding set: when *by* began to hold."""
-    newer = work.memory_row(by)
-    if newer.valid_from is not None and newer.valid_from == superseded.valid_to:
-        begin(work.db, newer.key, None, superseded.key)
+    key = work.memory_key(by)
+    found = None if key is None else work.one("SELECT valid_from FROM memories WHERE key = ?", (key,))
+    if key is not None and found is not None and found[0] is not None and found[0] == superseded.valid_to:
+        begin(work.db, key, None, superseded.key)
