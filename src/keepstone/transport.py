@@ -153,7 +153,7 @@ class Transport:
 
     async def _sent(self, path: str, body: Mapping[str, Any], attempt: int) -> Answered:
         async with self._client().stream("POST", self._base_url + path, json=dict(body)) as response:
-            status, wait = response.status_code, _retry_after(response.headers.get("retry-after"))
+            status, wait = response.status_code, retry_after_seconds(response.headers.get("retry-after"))
             if status >= 300:
                 raw = await self._start(response)
                 text = raw.decode("utf-8", "replace")
@@ -236,8 +236,11 @@ def _is_past(until: float | None, wait: float) -> bool:
     return until is not None and asyncio.get_running_loop().time() + wait >= until
 
 
-def _retry_after(value: str | None) -> float | None:
-    """Seconds to wait, from a Retry-After header in either of its forms (RFC 9110 §10.2.3)."""
+def retry_after_seconds(value: str | None) -> float | None:
+    """Return the seconds to wait, from a Retry-After header in either of its forms (RFC 9110 §10.2.3).
+
+    None if it says nothing.
+    """
     if value is None:
         return None
     try:

@@ -147,7 +147,13 @@ class Chaos:
         since = self.script.now - timedelta(days=self.random.randrange(3)) if self.random.random() < 0.3 else None
         until = self.script.now + timedelta(seconds=self.random.randrange(9)) if self.random.random() < 0.1 else None
         made = self.script.fact(
-            self.text(), [s for s, _ in sources], scope=scope, kind=kind, valid_from=since, valid_to=until
+            self.text(),
+            [s for s, _ in sources],
+            scope=scope,
+            kind=kind,
+            valid_from=since,
+            valid_to=until,
+            categories=self.random.choice(((), ("home",))),
         )
         self.memories.append(made.memory.id)
         return made
@@ -292,6 +298,8 @@ async def observed_then(
         seen[f"memories of {view} at {then}"] = by_partition(unordered(r.to_dict()) for r in records)
         current = await listed(store, script, scope=view, include_superseded=False, include_expired=True, **then)
         seen[f"current memories of {view} at {then}"] = by_partition(unordered(r.to_dict()) for r in current)
+        sorted_out = await store.get_all(script.listing(scope=view, categorised=True, **then))
+        seen[f"categorised of {view} at {then}"] = by_partition(unordered(r.to_dict()) for r in sorted_out.items)
         got = await store.get([r.id for r in records], view, known_at=then.get("known_at"))
         seen[f"{view} by id at {then}"] = by_partition(unordered(r.to_dict()) for r in got)
     return seen

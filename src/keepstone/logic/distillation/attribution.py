@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from keepstone.logic.distillation.grounds import WORD, Grounds
 from keepstone.logic.distillation.hanzi import simplified
-from keepstone.logic.distillation.names import name_words
+from keepstone.logic.distillation.names import is_ordinary_opener, name_words
 from keepstone.logic.distillation.wording import (
     CHINESE_NEGATION,
     CHINESE_NEGATIVE,
@@ -22,7 +22,7 @@ from keepstone.logic.text import CJK, STOP_WORDS, stem, tokens
 
 _CLAUSE_END = re.compile(
     r"[.!?;。！？；\n]+|,\s+(?:and|but|while|whereas|so)\s+|\s(?:but|while|whereas)\s|，"
-    r"|(?:,|\sand)\s+(?=(?:my|our)\s+[\w'’-]+(?:\s[A-Z]\w*)?\s[a-z]+|(?:i|he|she)\s)",
+    r"|(?:,|\sand)\s+(?=(?:my|our)\s+[\w'’-]+(?:\s[A-Z]\w*)?\s[a-z]+|(?:i|he|she)(?:['’]\w+)?\s)",
     re.IGNORECASE,
 )
 # A message of so few characters leans on what was said before it.
@@ -68,12 +68,7 @@ def _statement(clause: str, own: frozenset[str]) -> Statement:
         return Statement(clause, "" if _FIRST.search(rest) else "other", people)
     head = re.sub(r"^(?:and|but|so|well|oh|also|then|because|不过|但是?|而|然后)\s*", "", clause, flags=re.IGNORECASE)
     named = _NAME_HEAD.match(head) or _CHINESE_NAME_HEAD.match(head)
-    if (
-        named
-        and named[1].lower() not in OPENERS | GENERIC | STOP_WORDS
-        and named[1].lower() not in own
-        and not _FIRST.search(head)
-    ):
+    if named and not is_ordinary_opener(named[1].lower()) and named[1].lower() not in own and not _FIRST.search(head):
         return Statement(clause, "other", frozenset({named[1].lower()}))
     if _FIRST.search(clause):
         return Statement(clause, "self", frozenset())
@@ -150,9 +145,19 @@ def _subject(text: str, grounds: Grounds) -> frozenset[str]:
     if owner := _OWNER_HEAD.match(text):
         rest = text[owner.end() :]
         head = re.match(r"[\w'’-]+(?:\s[\w'’-]+)?", rest)
+        if re.match(r"[\w-]+(?:\s[A-Z]\w*)?['’]s\b", rest):
+            return frozenset()
         return _relation_names(rest[:4] if _HAN.match(rest) else head[0] if head else "")
-    if (named := _NAME_HEAD.match(text)) and named[1].lower() not in OPENERS | GENERIC | grounds.own_names:
-        return frozenset({re.sub(r"['’]s$", "", named[1].lower())})
+    if named := _NAME_HEAD.match(text):
+        low = re.sub(r"['’]s$", "", named[1].lower())
+        # A name of what is known alone may be another one for who speaks.
+        speaks = any(low in (s.speaker or "").lower().split() for s in grounds.context)
+        is_told = speaks or re.search(rf"\b{re.escape(low)}\b", grounds.cited_text.lower())
+        return (
+            frozenset({low})
+            if is_told and not is_ordinary_opener(low) and low not in grounds.own_names
+            else frozenset()
+        )
     if named := _CHINESE_NAME_HEAD.match(text):
         return frozenset({named[1]})
     return frozenset()
@@ -160,7 +165,7 @@ def _subject(text: str, grounds: Grounds) -> frozenset[str]:
 
 def _carrying(text: str, grounds: Grounds) -> list[Statement]:
     """Return the clauses that hold the most of what *text* states."""
-    skip = name_words(text) | frozenset(relations(text))
+    skip = frozenset(stem(w) for w in (*_subject(text, grounds), *grounds.own_names, *relations(text)))
     stated = _content(text) - skip
     counted = [(len(stated & _content(c.text)), c) for c in _clauses(grounds.cited_text, grounds.own_names)]
     most = max((n for n, _ in counted), default=0)
@@ -211,6 +216,10 @@ _NEGATED_CHINESE = re.compile(
 )
 
 
+# What is denied is what follows them: "I don't want kids", not "I don't want to think about it".
+_LIGHT = frozenset("want need think know feel plan have mind have go see mean expect".split())
+
+
 def turned_round(text: str, grounds: Grounds) -> str | None:
     """Return why *text*, in simplified characters, says the opposite of its sources; None if it need not."""
     if _HAN.search(text):
@@ -226,6 +235,12 @@ def turned_round(text: str, grounds: Grounds) -> str | None:
     for match in _NEGATED_VERB.finditer(grounds.cited_text):
         word = (match["a"] or match["b"]).lower()
         root = "ha" if word == "have" else stem(word)
+        if word in _LIGHT:
+            following = [
+                stem(w) for w in re.findall(r"[a-z]+", grounds.cited_text[match.end() :].lower()) if w not in STOP_WORDS
+            ]
+            if not following or following[0] not in stated:
+                continue
         if root in stated and root not in plain and (word not in STOP_WORDS or word in ("been", "have")):
             return f"Its sources deny what it states with “{word}”."
     return None

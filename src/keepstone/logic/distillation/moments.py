@@ -190,9 +190,17 @@ class Calendar:
             return True
         if any(m.month == month and m.day == day and self._year_fits(m, year) for m in self._mentions):
             return True
+        if any(self._is_weekday_near(wanted, m.weekday) for m in self._mentions if m.weekday is not None):
+            return True
         in_month = any(m.month == month and m.day is None and self._year_fits(m, year) for m in self._mentions)
         alone = any(m.day == day and m.month is None for m in self._mentions)
         return alone and (in_month or any(abs((wanted - s).days) <= 62 for s in self._said))
+
+    def _is_weekday_near(self, wanted: date, weekday: int) -> bool:
+        """Return whether a weekday that was told and not resolved may be that of *wanted*."""
+        resolved = any(first.weekday() == weekday and grain in _DAYS for first, _, grain in self._ranges)
+        near = any(abs((wanted - s).days) <= 7 for s in self._said)
+        return not resolved and near and wanted.weekday() == weekday
 
     def _is_day(self, wanted: date, told: tuple[date, date, Grain]) -> bool:
         first, last, grain = told

@@ -15,7 +15,9 @@ from keepstone.logic.people import PEOPLE_WORDS
 from keepstone.logic.text import CJK, STOP_WORDS, stem
 from keepstone.logic.times import vocabulary as en
 
-_SENTENCE_START = re.compile(r"(?:^|(?<!\bMr)(?<!\bMs)(?<!\bDr)(?<!\bMrs)(?<!\bProf)\.|[!?;:。！？；：\n(\[\"“])\s*$")
+_SENTENCE_START = re.compile(
+    r"(?:^|(?<!\bMr)(?<!\bMs)(?<!\bDr)(?<!\bMrs)(?<!\bProf)\.|[!?;:。！？；：\n(\[\"“]|(?<!\w)['‘])\s*$"
+)
 CALENDAR_WORDS = frozenset((*en.WEEKDAYS, *en.MONTHS, *(d + "s" for d in en.WEEKDAYS)))
 _SHORT = frozenset(
     "mon tue tues wed thu thur thurs fri sat sun jan feb mar apr jun jul aug sep sept oct nov dec".split()
@@ -114,6 +116,11 @@ def _is_measure(token: str) -> bool:
             r"\d[\d.,]*(?:st|nd|rd|th|k|m|bn|am|pm|km|kg|cm|mm|ml|g|l|s|h|hrs?|min|°?[CF])?", token, re.IGNORECASE
         )
     )
+
+
+def is_ordinary_opener(low: str) -> bool:
+    """Return whether a word that begins a sentence, in lower case, is none that could be a name there."""
+    return low in OPENERS or low in GENERIC or low in STOP_WORDS or low.endswith(_ORDINARY_ENDING)
 
 
 def _begins_with_name(written: str, low: str, following: str) -> bool:

@@ -27,6 +27,8 @@ GENERIC = frozenset(
     years-old aged around per lot big small good bad well better best
     expect expected plans arrive arriving join joined joining become became becoming change changed switch switched
     complete completed finish finished pass passed win won lose lost break broke broken
+    confirm confirmed confirms proceed proceeds date dates draft target agree agreed agrees approve approved accept accepted finalize
+    set setting option detail details item items list lists thing things way kind type part main current ongoing upcoming future past
     some any much little lot lots bit almost nearly just only even another other others together well own under over within
     pet pets drive drives driving ride rides riding walk run wear wears need-to
     """.split()
@@ -98,7 +100,7 @@ ENGLISH_NEGATIVE = (
     + r"|\b(?:dislik|hat(?:e|es|ed|ing)\b|avoid|stop|quit|gave up|giv(?:e|es|ing|en) up|refus|allerg|intoleran|can ?not|instead|rather"
     r"|except|unless|fail|lack|miss|skip|former|used to|ex-|left|leave|mov(?:e|ed|ing)|sold|sell|cancel|lost|los(?:e|ing)|broke|split|divorc"
     r"|vegan|vegetarian|only|forbid|ban|unable|un\w+|dis\w+|over\b|end|drop|cut|out of|free|away|off\b|bad|awful|terrible|worst|sick of"
-    r"|tired of|declin|reject|turned down|resign|fired|retir|dead|died|pass|instead|switch|chang|wrong|mistake|actually|sober|single|vacant|empty|broken|no-)"
+    r"|tired of|declin|reject|turned down|resign|fired|retir|dead|died|pass|instead|switch|chang|wrong|mistake|actually|sober|single|vacant|empty|broken|no-|exclud|inabil|difficult|struggl|prevent|paus|suspend|postpon|hold|held)"
 )
 CHINESE_NEGATION = r"[不没勿]|未(?![来婚])|无(?![锡论线])|非(?![洲常])|(?<![特分区性个级类])别(?![墅人名克])"
 CHINESE_NEGATIVE = (

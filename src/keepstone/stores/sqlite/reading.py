@@ -231,7 +231,7 @@ def listing(kinds: Sequence[Kind]) -> str:
 
 
 # Few memories have a category; a list of them must not walk over all the others.
-_CATEGORISED = f"""
+CATEGORISED = f"""
 {MEMORY.replace("memories m", "memories m INDEXED BY memories_categories", 1)}
 WHERE m.key > ? AND m.key <= ? AND m.status <= ? AND m.categories IS NOT NULL ORDER BY m.recency DESC
 """
@@ -245,7 +245,7 @@ def page(db: apsw.Connection, query: ListQuery) -> Page:
     at = enc.micros(query.at)
     kinds = {enc.KIND_NUMBERS[k] for k in query.kinds}
     last_status = enc.LAST_VISIBLE if query.include_superseded else enc.CURRENT
-    sql = _CATEGORISED if query.categorised else listing(query.kinds)
+    sql = CATEGORISED if query.categorised else listing(query.kinds)
     for partition in partitions(db, query.scope):
         low, high = enc.bounds(partition)
         if high <= after:
