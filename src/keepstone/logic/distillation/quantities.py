@@ -121,7 +121,7 @@ _NUMBER = re.compile(
     rf"(?P<sign>[$€£¥￥]\s?)?(?:"
     rf"(?P<digits>(?<![\w.])\d[\d,]*(?:\.\d+)?|(?<=[^\x00-\x7f])\d[\d,]*(?:\.\d+)?)"
     rf"(?:(?P<suffix>(?:k|m|bn)\b|[百千]?[万亿]|[百千])|[\s-](?P<scale>{_SCALE})\b|(?:st|nd|rd|th)\b)?"
-    rf"|\b(?P<words>(?:a |an )?(?:{_SMALL}|{_SCALE}|dozen)(?:(?:[\s-]|\sand\s)(?:{_SMALL}|{_SCALE}|dozen)|\spoint(?:\s(?:{_SMALL}))+)*)\b"
+    rf"|\b(?P<words>(?:a |an )?(?:{_SMALL}|{_SCALE}|dozen)(?:(?:[\s-]|\sand\s)(?:{_SMALL}|{_SCALE}|dozen)|\spoint(?:\s(?:{_SMALL}))+)*)s?\b"
     rf"|\b(?P<ordinal>{'|'.join(_ORDINALS)})\b"
     rf"|\b(?P<two>twice|couple|both|twins?|pair)\b"
     rf"|(?P<of>百分之|千分之)?(?P<chinese>{_HAN})(?:点(?P<point>[{_HAN_DIGIT}]+))?"
