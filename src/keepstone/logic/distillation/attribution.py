@@ -91,7 +91,8 @@ def wrong_person(text: str, grounds: Grounds) -> str | None:
 
 
 _TRADES = frozenset(
-    "boss manager supervisor teacher tutor professor lecturer coach doctor 老板 领导 主管 经理 老师 教授 教练 医生".split()
+    "boss manager supervisor teacher tutor professor lecturer coach doctor 老板 领导 主管 经理 老师 教授 教练 "
+    "医生".split()
 )
 _POSSESSED = re.compile(r"(?:['’]s|\b(?:their|his|her|my|our))\s(?:[\w-]+\s)?$|的$", re.IGNORECASE)
 
@@ -194,11 +195,13 @@ _NEGATED_VERB = re.compile(
 )
 _DENIES = re.compile(r"(?:\bnot|n['’]t|\bno|\bnever)\s(?:really\s|a\s|an\s|any\s)?(?P<v>[a-z]+)", re.IGNORECASE)
 _LIKES = re.compile(
-    r"\b(?:likes|liked|(?<!es )(?<!ks )(?<!ls )(?<!ds )(?<!ms )(?<!is )like|lov(?:e|es|ed|ing)|enjoy(?:s|ed)?|adore[sd]?|prefers?|fond|fan|favou?rite|into)\b",
+    r"\b(?:likes|liked|(?<!es )(?<!ks )(?<!ls )(?<!ds )(?<!ms )(?<!is )like|lov(?:e|es|ed|ing)"
+    r"|enjoy(?:s|ed)?|adore[sd]?|prefers?|fond|fan|favou?rite|into)\b",
     re.IGNORECASE,
 )
 _LOATHES = re.compile(
-    r"\b(?:hat(?:e|es|ed)|loath\w+|detest\w*|dislik\w+|despis\w+|sick of|not a fan|(?:can['’]t|cannot|can not|could(?:n['’]t| not)) (?:stand|bear|abide)"
+    r"\b(?:hat(?:e|es|ed)|loath\w+|detest\w*|dislik\w+|despis\w+|sick of|not a fan|(?:can['’]t"
+    r"|cannot|can not|could(?:n['’]t| not)) (?:stand|bear|abide)"
     r"|(?:do|did|does)(?:n['’]t| not) (?:really )?(?:like|love|enjoy|care for))\b",
     re.IGNORECASE,
 )

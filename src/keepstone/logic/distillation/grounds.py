@@ -83,7 +83,7 @@ class Grounds:
 
     @cached_property
     def speakers(self) -> tuple[str, ...]:
-        """The names of who speaks in the messages named; of those around them if these speak of somebody by a pronoun."""
+        """Who speaks in the messages named, and around them if these speak of somebody by a pronoun."""
         found = [s.speaker for s in self.cited if s.speaker]
         if _ANAPHOR.search(self.cited_text):
             found += [s.speaker for s in self.context if s.speaker]
@@ -123,7 +123,8 @@ class Grounds:
     @cached_property
     def numbers(self) -> Numbers:
         """The numbers of messages and memories behind the proposal."""
-        told_by = [self._numbers_of(s.text) for s in (*self.cited, *self.context, *self.rests_on)]
+        texts = [s.text for s in (*self.cited, *self.context)] + self._known_texts
+        told_by = [self._numbers_of(text) for text in texts]
         return Numbers(tuple(q for n in told_by for q in n.amounts), tuple(c for n in told_by for c in n.clocks))
 
     @staticmethod

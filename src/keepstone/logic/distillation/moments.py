@@ -55,8 +55,10 @@ _PATTERNS = tuple(
         rf"\b{_MONTH_WORD}\s{_D}{_D2}(?!\d|:)(?:,?\s(?:of\s)?{_YEAR}\b)?",
         rf"\b{_D}{_D2}\s(?:of\s)?{_MONTH_WORD}(?:,?\s(?:of\s)?{_YEAR}\b)?",
         rf"\b{_MONTH_WORD},?\s(?:of\s)?{_YEAR}\b",
-        rf"(?:(?<=in )|(?<=since )|(?<=until )|(?<=till )|(?<=by )|(?<=during )|(?<=early )|(?<=late )|(?<=mid )|(?<=mid-)"
-        rf"|(?<=from )|(?<=to )|(?<=of )|(?<=every )|(?<=each )|(?<=next )|(?<=last )|(?<=this )|(?<=before )|(?<=after )"
+        rf"(?:(?<=in )|(?<=since )|(?<=until )|(?<=till )|(?<=by )|(?<=during )|(?<=early )"
+        rf"|(?<=late )|(?<=mid )|(?<=mid-)"
+        rf"|(?<=from )|(?<=to )|(?<=of )|(?<=every )|(?<=each )|(?<=next )|(?<=last )|(?<=this )"
+        rf"|(?<=before )|(?<=after )"
         rf"|(?<=and ))(?P<mon>{'|'.join(en.MONTHS)})\b",
         r"(?<=on the )(?P<d>\d\d?)(?:st|nd|rd|th)\b(?!\s(?:floor|street|avenue|day|page))",
         r"\b(?P<y>(?:1[89]|20)\d)0s\b",

@@ -52,7 +52,8 @@ _PEOPLES = tuple(
 )
 _VERB_AFTER = frozenset(
     "is was has had will are were can could would should does did and or lives works likes loves wants says said told "
-    "gave plans moved got became sold bought left met took made went came knew saw found lost kept began ran read wrote spoke "
+    "gave plans moved got became sold bought left met took made went came knew saw found lost kept "
+    "began ran read wrote spoke "
     "broke chose drove flew grew paid sent spent taught thought won wore from teaches just also really never".split()
 )
 _ORDINARY_ENDING = ("ing", "ed", "ly", "s", "tion", "ment", "ness")
@@ -60,7 +61,7 @@ PREFIX = 6
 
 
 def strange_name(text: str, grounds: Grounds) -> str | None:
-    """Return the first name in *text*, in simplified characters, that nothing it rests on holds; None if there is none."""
+    """Return the first name in *text*, in simplified characters, that nothing it rests on holds; None without one."""
     chinese = len(HAN_RUN.findall(text)) > 0
     for token, start in _candidates(text, chinese):
         if not _is_said(token, grounds) and not _joined(text, start, token, grounds):

@@ -136,7 +136,8 @@ _RATES = {
 }
 _RATE_WORDS = {word: words for words in _RATES.values() for word in words}
 _RATE = re.compile(
-    r"(?<!\bfor )(?<!\bin )(?<!\bhalf )\b(?:a|per|each|every)\s(hour|week|month|year)\b(?! ago)|\b(hourly|weekly|monthly|yearly|annual)\b"
+    r"(?<!\bfor )(?<!\bin )(?<!\bhalf )\b(?:a|per|each|every)\s(hour|week|month|year)\b(?! ago)"
+    r"|\b(hourly|weekly|monthly|yearly|annual)\b"
     r"|(?:每个?|一个)(月)(?!半)|[每一]个?(小时|周|星期|礼拜|年)(?![半几])",
     re.IGNORECASE,
 )

@@ -111,13 +111,20 @@ OPENERS = frozenset(
     """.split()
 )
 
-ENGLISH_NEGATION = r"\b(?:not|no|never|none|nobody|nothing|neither|nor|without|cannot|longer|hardly|barely|rarely|seldom|nowhere)\b|n['’]t\b"
+ENGLISH_NEGATION = (
+    r"\b(?:not|no|never|none|nobody|nothing|neither|nor|without|cannot|longer|hardly"
+    r"|barely|rarely|seldom|nowhere)\b|n['’]t\b"
+)
 # What may be put as "not": dislike, end, lack, contrast.
 _NEAR_NEGATION = (
-    r"dislik|hat(?:e|es|ed|ing)\b|avoid|stop|quit|gave up|giv(?:e|es|ing|en) up|refus|allerg|intoleran|can ?not|instead|rather",
-    r"except|unless|fail|lack|miss|skip|former|used to|ex-|left|leave|mov(?:e|ed|ing)|sold|sell|cancel|lost|los(?:e|ing)",
-    r"broke|split|divorc|vegan|vegetarian|only|forbid|ban|unable|un\w+|dis\w+|over\b|end|drop|cut|out of|free|away|off\b|bad",
-    r"awful|terrible|worst|sick of|tired of|declin|reject|turned down|resign|fired|retir|dead|died|pass|switch|chang|wrong",
+    r"dislik|hat(?:e|es|ed|ing)\b|avoid|stop|quit|gave up|giv(?:e|es|ing|en) up|refus|allerg"
+    r"|intoleran|can ?not|instead|rather",
+    r"except|unless|fail|lack|miss|skip|former|used to|ex-|left|leave|mov(?:e|ed|ing)|sold|sell"
+    r"|cancel|lost|los(?:e|ing)",
+    r"broke|split|divorc|vegan|vegetarian|only|forbid|ban|unable|un\w+|dis\w+|over\b|end|drop|cut"
+    r"|out of|free|away|off\b|bad",
+    r"awful|terrible|worst|sick of|tired of|declin|reject|turned down|resign|fired|retir|dead|died"
+    r"|pass|switch|chang|wrong",
     r"mistake|actually|sober|single|vacant|empty|no-|exclud|inabil|difficult|struggl|prevent|paus|suspend|postpon|hold|held",
 )
 ENGLISH_NEGATIVE = rf"{ENGLISH_NEGATION}|\b(?:{'|'.join(_NEAR_NEGATION)})"
