@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -272,8 +273,10 @@ class Changing:
         operations: Sequence[Operation],
         reason: str | None,
         embedder: Embedder | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> Applied:
-        return await self._store.apply(self._batch(scope, operations, reason, embedder))
+        batch = self._batch(scope, operations, reason, embedder)
+        return await self._store.apply(batch if details is None else replace(batch, details=details))
 
     def _batch(
         self,
