@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -50,11 +51,14 @@ class Learning(Describing):
         worker = self._worker()
         if worker is None:
             raise ConfigError("There is no chat model: give chat_model, such as chat_model='openai:gpt-5-mini'.")
+        seconds = None if timeout is None else door.seconds(timeout, "timeout")
+        loop = asyncio.get_running_loop()
+        deadline = None if seconds is None else loop.time() + seconds
         waiting = await self._jobs_of(scope)
         lanes = {owner_of(job.scope): None for job in waiting if job.state != "dead"}
         for owner in lanes:
             mine = [job.id for job in waiting if owner_of(job.scope) == owner]
-            await worker.wait_for(mine, owner, None if timeout is None else door.seconds(timeout, "timeout"))
+            await worker.wait_for(mine, owner, None if deadline is None else max(0.0, deadline - loop.time()))
         return await self._jobs_of(scope)
 
     async def jobs(

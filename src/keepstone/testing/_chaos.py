@@ -231,7 +231,9 @@ class Chaos:
         if chance < 0.1:
             return RetireScope(scope=self.random.choice(VIEWS))
         if chance < 0.5:
-            return Retire(memory_id=self.some(), expected_revision=self.random.choice((None, None, 1)))
+            alone = self.random.random() < 0.3
+            expected = self.random.choice((None, None, 1))
+            return Retire(memory_id=self.some(), expected_revision=expected, keeps_sources=alone)
         status = self.random.choice((Status.CURRENT, Status.CURRENT, Status.SUPERSEDED))
         return Restore(memory_id=self.some(), status=status)
 
