@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Literal
 
 from keepstone import door
 from keepstone.contract import Job
@@ -17,10 +16,9 @@ from keepstone.jobs import Worker, owner_of
 from keepstone.operations import Feedback
 from keepstone.protocols import JobQueue
 from keepstone.queueing import DISTIL, Wish
-from keepstone.results import Distillation, JobStatus, Usage
+from keepstone.results import Distillation, FeedbackValue, JobStatus, Usage
 from keepstone.types import Change, Scope
 
-FeedbackValue = Literal["positive", "negative", "very_negative"]
 # How far one word of feedback moves a strength, which goes from -1 to 1.
 STEPS: dict[str, float] = {"positive": 0.25, "negative": -0.25, "very_negative": -0.5}
 

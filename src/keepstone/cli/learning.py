@@ -9,7 +9,7 @@ import typer
 
 from keepstone.cli import options, output
 from keepstone.cli.running import Target, ids, run
-from keepstone.learning import FeedbackValue
+from keepstone.results import FeedbackValue
 
 ALL = "all"
 
