@@ -21,7 +21,7 @@ from keepstone.logic.distillation.proposals import (
     ProposalLimits,
     Source,
 )
-from keepstone.logic.distillation.scripts import wrong_script
+from keepstone.logic.distillation.scripts import allowed, language_script, wrong_script
 from keepstone.logic.distillation.support import (
     LEAST_SHARE,
     is_bound_told,
@@ -62,8 +62,8 @@ def check(
 
     *sources* are the new messages by handle, in order; *earlier* those shown before them: they may support a proposal,
     but not be its only source. *known* are the memories shown. *kinds* are the kinds that were asked for. Of what is
-    accepted, a `rests_on` that is not known and an entity that was not said are dropped; nothing else is changed. More
-    messages never make refused what was accepted.
+    accepted, a `rests_on` that is not known and an entity that was not said are dropped; nothing else is changed.
+    Messages beside the sources of a proposal add support; but who speaks in one of them is not who speaks in them.
     """
     shown = _Shown(sources=sources, earlier=earlier, known=known, limits=limits, kinds=kinds)
     conflicts, seen = _conflicts(proposals), set[tuple[str, str | None, str]]()
@@ -250,5 +250,8 @@ def _unrelated_delete(proposal: Proposal, shown: _Shown) -> Iterator[Fault]:
     """Refuse to retire what nothing in the messages shares a word with."""
     messages = Grounds(replace(proposal, target=None, rests_on=()), shown.sources, shown.earlier, {})
     text = simplified(shown.known[proposal.target or ""].text)
+    spoken = allowed(s.text for s in messages.cited)
+    if spoken and language_script(text) not in spoken:
+        return  # words of two scripts cannot be compared
     if share_said(text, messages) == 0.0 and not name_words(text) & messages.words:
         yield "unsupported", f"Nothing in the messages is about {proposal.target}."
