@@ -124,6 +124,8 @@ def test_a_memory_is_not_retired_by_messages_that_share_no_word_with_it() -> Non
     delete = Proposal(op="delete", text="", target="k1", sources=("m1",))
     assert [r.reason for r in check([delete], sources=cat, known=KNOWN).refused] == ["unsupported"]
     assert check([delete], sources=left, known=KNOWN).accepted
+    over = {"m1": Source(handle="m1", text="We broke up.", said_at=SAID)}
+    assert check([delete], sources=over, known=KNOWN).accepted
     assert check([delete], sources=chinese, known=KNOWN).accepted  # words of two languages cannot be compared
 
 

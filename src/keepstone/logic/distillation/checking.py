@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from keepstone.logic.distillation.attribution import turned_round, wrong_person
 from keepstone.logic.distillation.grounds import Grounds
 from keepstone.logic.distillation.hanzi import simplified
-from keepstone.logic.distillation.names import name_words, strange_name
+from keepstone.logic.distillation.names import strange_name
 from keepstone.logic.distillation.proposals import (
     DEFAULT_PROPOSAL_LIMITS,
     Bound,
@@ -31,6 +31,8 @@ from keepstone.logic.distillation.support import (
     strange_rate,
     unsaid_word,
 )
+from keepstone.logic.distillation.wording import CHINESE_NEGATIVE, ENGLISH_NEGATIVE
+from keepstone.logic.text import tokens
 from keepstone.results import Refused
 from keepstone.types import Kind
 
@@ -246,12 +248,20 @@ def _is_after(first: Bound, last: Bound) -> bool:
     )
 
 
+_TAKES_BACK = re.compile(
+    rf"{ENGLISH_NEGATIVE}|\b(?:forget|delete|remove|erase)|{CHINESE_NEGATIVE}|忘|删", re.IGNORECASE
+)
+
+
 def _unrelated_delete(proposal: Proposal, shown: _Shown) -> Iterator[Fault]:
-    """Refuse to retire what nothing in the messages shares a word with."""
+    """Refuse to retire what the messages share no word with, unless these say that it is over or to be forgotten.
+
+    Words of two scripts cannot be compared.
+    """
     messages = Grounds(replace(proposal, target=None, rests_on=()), shown.sources, shown.earlier, {})
     text = simplified(shown.known[proposal.target or ""].text)
     spoken = allowed(s.text for s in messages.cited)
-    if spoken and language_script(text) not in spoken:
-        return  # words of two scripts cannot be compared
-    if share_said(text, messages) == 0.0 and not name_words(text) & messages.words:
+    if _TAKES_BACK.search(messages.cited_text) or (spoken and language_script(text) not in spoken):
+        return
+    if set(tokens(text)).isdisjoint(tokens(messages.text)):
         yield "unsupported", f"Nothing in the messages is about {proposal.target}."
