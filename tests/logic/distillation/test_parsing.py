@@ -28,6 +28,7 @@ ITEMS = st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=8)
         f"```json\n{REPLY}\n```",
         f"<think>Perhaps [1] or {{}}.</think>\n{REPLY}",
         f"I see a note.</think>{REPLY}",
+        f"<think>One.</think><reasoning>Two.</reasoning>{REPLY}",
         f"Here you are: {REPLY} Anything else?",
         REPLY.replace("}]}", "},]}"),
         json.dumps([ITEM]),
@@ -80,6 +81,11 @@ def test_a_wrong_item_says_what_is_wrong(item: object, says: str) -> None:
 def test_a_reply_without_changes_is_unreadable(raw: str) -> None:
     with pytest.raises(UnreadableReplyError, match="reply"):
         parse(raw)
+
+
+def test_a_reply_of_nothing_but_opened_thoughts_is_read_in_one_pass() -> None:
+    with pytest.raises(UnreadableReplyError, match="thoughts"):
+        parse("<think>" * 20_000)
 
 
 def test_limits_hold() -> None:
