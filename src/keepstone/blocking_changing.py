@@ -10,10 +10,11 @@ from typing import Any
 from keepstone import config
 from keepstone.changing import UNCHANGED
 from keepstone.contract import Clock, NewId
-from keepstone.limits import DEFAULT_LIMITS, Limits
+from keepstone.limits import DEFAULT_LIMITS, NO_SPENDING_LIMITS, Limits, SpendingLimits
 from keepstone.memory import AsyncMemory
 from keepstone.portal import portal
 from keepstone.protocols import ChatModel, Embedder, Store
+from keepstone.strategies import Strategy
 from keepstone.types import Change, ErasureReceipt, MemoryRecord
 
 
@@ -32,6 +33,9 @@ class BlockingChanging:
         clock: Clock = config.utc_now,
         new_id: NewId | None = None,
         limits: Limits = DEFAULT_LIMITS,
+        instructions: str | None = None,
+        strategy: Strategy | str = "single_pass",
+        spending: SpendingLimits = NO_SPENDING_LIMITS,
     ) -> None:
         self._memory = AsyncMemory(
             path,
@@ -43,12 +47,20 @@ class BlockingChanging:
             clock=clock,
             new_id=new_id,
             limits=limits,
+            instructions=instructions,
+            strategy=strategy,
+            spending=spending,
         )
 
     @property
     def store(self) -> Store:
         """The store that everything is kept in."""
         return self._memory.store
+
+    @property
+    def chat_model(self) -> ChatModel | None:
+        """What reads messages and proposes changes; None if nothing does."""
+        return self._memory.chat_model
 
     @property
     def embedder(self) -> Embedder | None:

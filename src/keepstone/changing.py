@@ -7,11 +7,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from keepstone import config, door, ingest, providers
+from keepstone import config, door, ingest, providers, strategies
 from keepstone.contract import Clock, NewId
 from keepstone.errors import ConfigError, InvalidRequestError, NotFoundError, ScopeError
 from keepstone.ids import IdSource
-from keepstone.limits import DEFAULT_LIMITS, Limits
+from keepstone.limits import DEFAULT_LIMITS, NO_SPENDING_LIMITS, Limits, SpendingLimits
 from keepstone.logic import undo as undoing
 from keepstone.logic.ids import bucket
 from keepstone.logic.replay import statement_key
@@ -19,6 +19,7 @@ from keepstone.logic.text import language
 from keepstone.operations import Applied, Batch, Operation, Retire, RetireScope, Revise
 from keepstone.protocols import ChatModel, Embedder, Store
 from keepstone.recalled import Recalled
+from keepstone.strategies import Strategy
 from keepstone.types import (
     Change,
     ErasureReceipt,
@@ -45,6 +46,9 @@ class Changing:
         clock: Clock = config.utc_now,
         new_id: NewId | None = None,
         limits: Limits = DEFAULT_LIMITS,
+        instructions: str | None = None,
+        strategy: Strategy | str = "single_pass",
+        spending: SpendingLimits = NO_SPENDING_LIMITS,
     ) -> None:
         if path is not None and store is not None:
             raise ConfigError("Give a path or a store, not both.")
@@ -55,6 +59,9 @@ class Changing:
         self._new_id = new_id or IdSource()
         self._store = store if store is not None else providers.store(path, self._new_id)
         self._chat_model = providers.chat_model(chat_model)
+        self._instructions = None if instructions is None else door.text(instructions, "instructions", limits)
+        self._strategy = strategies.strategy(strategy)
+        self._spending = spending
         self._recalled = Recalled()
         self._space = VectorSpace(self._store, providers.embedder(embedder), self._tenant)
 
@@ -62,6 +69,11 @@ class Changing:
     def store(self) -> Store:
         """The store that everything is kept in."""
         return self._store
+
+    @property
+    def chat_model(self) -> ChatModel | None:
+        """What reads messages and proposes changes; None if nothing does."""
+        return self._chat_model
 
     @property
     def embedder(self) -> Embedder | None:
@@ -240,6 +252,13 @@ class Changing:
             raise ScopeError("reset() empties the whole store; say reset(confirm=True) if you mean it.")
         await self._store.reset(self._tenant)
         self._space.forget()
+
+    async def _release(self) -> None:
+        for part in (self._space.embedder, self._chat_model):
+            release = getattr(part, "close", None)
+            if release is not None:
+                await release()
+        await self._store.close()
 
     async def _apply(
         self,

@@ -36,7 +36,8 @@ class ToolCall:
 class ChatRequest:
     """A prompt, and the shape of the answer: JSON of *schema*, calls of *tools*, or plain text if neither is given.
 
-    `schema` is strict: every property required, no others. `max_output_tokens` bounds the answer.
+    `schema` is strict: every property required, no others. `max_output_tokens` bounds the answer. `prompt` names the
+    prompt with its version and language, as in `single_pass/1/zh`; it is for records and is not sent.
     """
 
     messages: tuple[ChatMessage, ...]
@@ -44,6 +45,7 @@ class ChatRequest:
     schema_name: str = "reply"
     tools: tuple[Tool, ...] = ()
     max_output_tokens: int = 4_000
+    prompt: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

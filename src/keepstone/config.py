@@ -34,6 +34,11 @@ def default_embedder() -> str | None:
     return environment("KEEPSTONE_EMBEDDER")
 
 
+def default_chat_model() -> str | None:
+    """Return the chat model that `KEEPSTONE_CHAT_MODEL` names, None if no model is to be asked."""
+    return environment("KEEPSTONE_CHAT_MODEL")
+
+
 def utc_now() -> datetime:
     """Return the time, in UTC: the default clock."""
     return datetime.now(UTC)

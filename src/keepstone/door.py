@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from math import inf
 from typing import Any, TypeVar
 
 from keepstone.errors import InvalidRequestError, LimitError, ScopeError
@@ -178,6 +179,17 @@ def share(given: object, what: str) -> float:
     """
     if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given <= 1:
         raise InvalidRequestError(f"{what} is a number from 0 to 1, not {_shown(given)}.")
+    return float(given)
+
+
+def seconds(given: object, what: str) -> float:
+    """Return *given* as a number of seconds, 0 or more.
+
+    Raises:
+        InvalidRequestError: not such a number.
+    """
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given < inf:
+        raise InvalidRequestError(f"{what} is a number of seconds, not {_shown(given)}.")
     return float(given)
 
 

@@ -23,6 +23,7 @@ from keepstone.operations import (
     AppendMessage,
     Applied,
     Batch,
+    Enqueue,
     NewMemory,
     NewUnit,
     Operation,
@@ -30,6 +31,7 @@ from keepstone.operations import (
     SourceSpan,
 )
 from keepstone.protocols import Embedder, Store
+from keepstone.queueing import Wish, distilling
 from keepstone.results import AddResult, Duplicate
 from keepstone.types import OWNER_KINDS, MemoryRecord, Message, Metadata, Scope, Status
 
@@ -39,7 +41,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddRequest:
-    """What one call of `add` asks for, checked; `recalled` are ids and texts that its owner was shown lately."""
+    """What one call of `add` asks for, checked; `recalled` are ids and texts that its owner was shown lately.
+
+    With a *wish*, a model is to read what is new.
+    """
 
     scope: Scope
     messages: Sequence[Message]
@@ -48,6 +53,7 @@ class AddRequest:
     idempotency_key: str | None
     infer: bool = True
     recalled: Sequence[tuple[str, str]] = ()
+    wish: Wish | None = None
 
 
 def units(text: str, name: str | None) -> tuple[NewUnit, ...]:
@@ -88,8 +94,10 @@ async def embed(embedder: Embedder, texts: Sequence[str]) -> Sequence[Sequence[f
 
 async def add(
     store: Store, embedder: Embedder | None, request: AddRequest, *, now: datetime, new_id: NewId, actor: str
-) -> AddResult:
+) -> tuple[AddResult, tuple[str, ...]]:
     """Write the messages of *request* to the ledger with their episodes: one transaction, one embedding call.
+
+    Returns the ids of the jobs put into the queue with them, too.
 
     Raises:
         ConflictError: a caller's id, or the idempotency key, is taken by something else.
@@ -102,19 +110,23 @@ async def add(
         earlier = await store.batch(scope, request.idempotency_key)
         if earlier is not None and earlier[1] != fingerprint:
             raise ConflictError("This idempotency key was used for another request.")
-    cut = [units(m.content, m.name) for m in request.messages]
+    # Its patterns take long to compile: a process that only reads must not.
+    from keepstone.logic.profile import sections
+
+    # The words of a text are remembered for a moment: what asks for them comes one after the other.
+    read = [(units(m.content, m.name), sections(m.content, m.role) if request.infer else ()) for m in request.messages]
+    cut, told = [u for u, _ in read], [s for _, s in read]
     began = [_began(m, of, now) for m, of in zip(request.messages, cut, strict=True)]
     # What is there already needs no vector; only messages with an id or a time can be told before they are written.
     there = [earlier is not None] * len(cut)
     if earlier is None and any(m.id is not None or m.timestamp is not None for m in request.messages):
-        there = await store.known(_appends(request, cut, began, now, new_id))
+        there = await store.known(_appends(request, cut, began, told, now, new_id))
     echoes = await _echoes(store, request, there, now)
     idle = [old or i in echoes for i, old in enumerate(there)]
     wanted = [(m.content, m.name, u) for m, u, idles in zip(request.messages, cut, idle, strict=True) if not idles]
     embedded = iter(await embed_units(embedder, wanted))
     indexed = [u if idles else next(embedded) for u, idles in zip(cut, idle, strict=True)]
-    appends = _appends(request, indexed, began, now, new_id)
-    # Its patterns take long to compile: a process that only reads must not.
+    appends = _appends(request, indexed, began, told, now, new_id)
     from keepstone import requests
 
     asked = requests.asked(request.messages) if request.infer else {}
@@ -122,7 +134,11 @@ async def add(
     silent = {appends[i].id for i in echoes}
     wishes = await requests.plan(store, embedder, scope, appends, new, silent=silent, now=now)
     said = [echoes[i](a) if i in echoes else a for i, a in enumerate(appends)]
-    operations: tuple[Operation, ...] = (*said, *wishes.operations)
+    jobs: tuple[Enqueue, ...] = ()
+    if request.wish is not None and request.infer:
+        unread = [a for a, idles in zip(appends, idle, strict=True) if not idles]
+        jobs = distilling(scope, unread, request.wish, _extra(request), now, new_id)
+    operations: tuple[Operation, ...] = (*said, *wishes.operations, *jobs)
     batch = Batch(
         id=new_id(now, bucket(scope)),
         tenant=scope.tenant,
@@ -135,7 +151,12 @@ async def add(
         embedder=embedder.key if embedder is not None and wanted else None,
     )
     applied = await store.apply(batch)
-    return await _result(store, batch, applied, wishes)
+    return await _result(store, batch, applied, wishes), () if applied.replayed else tuple(j.id for j in jobs)
+
+
+def _extra(request: AddRequest) -> dict[str, Any]:
+    expires = request.expires_at
+    return {"metadata": dict(request.metadata), "expires_at": None if expires is None else expires.isoformat()}
 
 
 def revision_units(record: MemoryRecord, text: str) -> tuple[NewUnit, ...] | None:
@@ -147,13 +168,14 @@ def _appends(
     request: AddRequest,
     units_of: Sequence[tuple[NewUnit, ...]],
     began: Sequence[datetime | None],
+    told: Sequence[tuple[str, ...]],
     now: datetime,
     new_id: NewId,
 ) -> list[AppendMessage]:
     scope, place = request.scope, bucket(request.scope)
     keys = replay.replay_keys(request.messages, scope)
     appends = []
-    for message, replay_key, of, since in zip(request.messages, keys, units_of, began, strict=True):
+    for message, replay_key, of, since, about in zip(request.messages, keys, units_of, began, told, strict=True):
         message_id = new_id(now, place)
         statement = replay.statement_key(message.content, message.role, message.name, scope)
         memory = NewMemory(
@@ -161,6 +183,7 @@ def _appends(
             scope=scope,
             text=message.content,
             units=of,
+            categories=about,
             metadata={**request.metadata, **message.metadata},
             language=language(message.content),
             role=message.role,
@@ -300,6 +323,7 @@ def _record(outcome: Outcome, operation: Operation, at: datetime) -> MemoryRecor
         revision=1,
         sequence=outcome.sequence or 0,
         metadata=memory.metadata,
+        categories=memory.categories,
         language=memory.language,
         role=memory.role,
         name=memory.name,

@@ -28,3 +28,21 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpendingLimits:
+    """What chat models may cost a day (UTC), in tokens in and out and in US dollars; None is no limit.
+
+    `owner_*` hold for each owner of memories (user, else agent, application, session), the others for the whole
+    tenant. Calls of unknown price count as nothing towards dollars. Where a limit is reached, words are still kept and
+    no model is asked until the next day.
+    """
+
+    owner_tokens_a_day: int | None = None
+    owner_usd_a_day: float | None = None
+    tokens_a_day: int | None = None
+    usd_a_day: float | None = None
+
+
+NO_SPENDING_LIMITS = SpendingLimits()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
 from keepstone import assembly, door, filters, ingest, providers, recall, reembedding, tracing
-from keepstone.changing import Changing
 from keepstone.contract import ListQuery
 from keepstone.errors import ConfigError
+from keepstone.learning import Learning
 from keepstone.logic.budget import Budget
 from keepstone.logic.counting import count_tokens
 from keepstone.logic.layout import FORMATS
@@ -25,7 +26,7 @@ Where = filters.Filter | Mapping[str, Any] | None
 Progress = Callable[[int, int], None]
 
 
-class AsyncMemory(Changing):
+class AsyncMemory(Learning):
     """Memory of users, agents, applications and sessions.
 
     `AsyncMemory()` keeps one SQLite file in the user's data folder (or `KEEPSTONE_HOME`), embeds on this device and
@@ -57,6 +58,9 @@ class AsyncMemory(Changing):
         infer: bool = True,
         expires_at: datetime | str | None = None,
         idempotency_key: str | None = None,
+        instructions: str | None = None,
+        procedures: bool = False,
+        wait: float | None = None,
     ) -> AddResult:
         """Keep what was said, and return exactly what was stored and what was there already.
 
@@ -66,12 +70,18 @@ class AsyncMemory(Changing):
         out; what only repeats the results of a search makes no memory. With *infer* false no rule runs: words are
         kept, and nothing else happens. A second call with the same *idempotency_key* and content does nothing.
 
+        With a chat model, a durable job reads what is new, and `distilled` says what came of it. *instructions* say
+        what to keep and what never to keep (by default those of the memory), *procedures* asks how things were done,
+        too. *wait* is how many seconds to wait for the job: None until it is done, 0 not at all. A model that fails
+        fails nothing: the words are kept, and the job is tried again.
+
         Raises:
             InvalidRequestError: bad input, too large (LimitError), or no scope (ScopeError); nothing is stored.
             ConflictError: a message's id, or the key, was used for something else; nothing is stored.
             ProviderError: the embedder failed; nothing is stored.
         """
         key = idempotency_key
+        seconds = None if wait is None else door.seconds(wait, "wait")
         scope = self._scope(user_id, agent_id, app_id, run_id)
         request = ingest.AddRequest(
             scope=scope,
@@ -81,15 +91,15 @@ class AsyncMemory(Changing):
             idempotency_key=None if key is None else door.opaque(key, "idempotency_key", self._limits),
             infer=infer,
             recalled=self._recalled.texts(scope) if infer else (),
+            wish=self._wish(instructions, procedures) if infer else None,
         )
-        return await ingest.add(
-            self._store,
-            await self._space.agreed(),
-            request,
-            now=self._clock(),
-            new_id=self._new_id,
-            actor=self._actor,
+        embedder = await self._space.agreed()
+        result, jobs = await ingest.add(
+            self._store, embedder, request, now=self._clock(), new_id=self._new_id, actor=self._actor
         )
+        if request.wish is None:
+            return result
+        return replace(result, distilled=await self._distilled(jobs, scope, seconds))
 
     async def search(
         self,
@@ -106,13 +116,17 @@ class AsyncMemory(Changing):
         include_expired: bool = False,
         include_superseded: bool = True,
         all_scopes: bool = False,
+        as_of: datetime | str | None = None,
+        known_at: datetime | str | None = None,
         explain: bool = False,
     ) -> list[Hit]:
         """Return the memories of a scope that best match *query*, best first.
 
         An empty list means that nothing reached *min_score* (0 to 1); it is not an error. *filters* (see
         `keepstone.filters`) and *kinds* narrow the scope. Superseded memories rank lower and are marked by their
-        status; retired ones never come back. *explain* adds to each hit the signals that found it.
+        status; retired ones never come back. A fact and the message that says it are one hit. *as_of* (valid time) asks
+        what held in the world at a moment, by what is known now; *known_at* (recorded time) what the store knew then,
+        and how it read. *explain* adds to each hit the signals that found it.
 
         Raises:
             InvalidRequestError: bad input, or no scope and not *all_scopes* (ScopeError).
@@ -130,6 +144,8 @@ class AsyncMemory(Changing):
             include_superseded=include_superseded,
             explain=explain,
             partitions_max=self._limits.fan_out_partitions_max,
+            as_of=door.moment(as_of, "as_of"),
+            known_at=door.moment(known_at, "known_at"),
         )
         hits = await recall.search(self._store, await self._space.agreed(), request, now=self._clock())
         self._recalled.enter(h.memory for h in hits)
@@ -151,6 +167,8 @@ class AsyncMemory(Changing):
         kinds: Sequence[Kind | str] | None = None,
         include_superseded: bool = True,
         all_scopes: bool = False,
+        as_of: datetime | str | None = None,
+        known_at: datetime | str | None = None,
     ) -> Context:
         """Return the most evidence for *query* that fits into *max_tokens*, as text for a prompt, with citations.
 
@@ -177,6 +195,8 @@ class AsyncMemory(Changing):
                 include_superseded=include_superseded,
                 explain=True,
                 partitions_max=self._limits.fan_out_partitions_max,
+                as_of=door.moment(as_of, "as_of"),
+                known_at=door.moment(known_at, "known_at"),
             ),
             format=door.one_of(format, "format", FORMATS),
             budget=Budget(
@@ -205,6 +225,8 @@ class AsyncMemory(Changing):
         include_superseded: bool = True,
         max_tokens: int = 1000,
         all_scopes: bool = False,
+        as_of: datetime | str | None = None,
+        known_at: datetime | str | None = None,
     ) -> Trace:
         """Return how `search` and `context` answer *question*, and where each memory of *expect* was lost on the way.
 
@@ -229,6 +251,8 @@ class AsyncMemory(Changing):
                 include_superseded=include_superseded,
                 explain=True,
                 partitions_max=self._limits.fan_out_partitions_max,
+                as_of=door.moment(as_of, "as_of"),
+                known_at=door.moment(known_at, "known_at"),
             ),
             max_tokens=door.count(max_tokens, "max_tokens", self._limits.context_tokens_max),
             counter=count_tokens,
@@ -267,23 +291,29 @@ class AsyncMemory(Changing):
         include_expired: bool = False,
         include_superseded: bool = True,
         all_scopes: bool = False,
+        as_of: datetime | str | None = None,
+        known_at: datetime | str | None = None,
     ) -> Page:
         """Return a page of the memories of a scope in the order of their sequence.
 
         `next_cursor` of one page is *cursor* of the next; pages stay complete and disjoint while others write.
+        *as_of* and *known_at* are those of `search`.
 
         Raises:
             InvalidRequestError: bad input, or no scope and not *all_scopes* (ScopeError).
         """
+        known = door.moment(known_at, "known_at")
         query = ListQuery(
             scope=self._scope(user_id, agent_id, app_id, run_id, everything=all_scopes),
-            at=self._clock(),
+            at=known or self._clock(),
             limit=door.count(limit, "limit", self._limits.page_items_max),
             cursor=None if cursor is None else door.opaque(cursor, "cursor", self._limits),
             where=self._where(filters),
             kinds=door.kinds(kinds),
             include_expired=include_expired,
             include_superseded=include_superseded,
+            as_of=door.moment(as_of, "as_of"),
+            known_at=known,
         )
         return await self._store.get_all(query)
 
@@ -314,14 +344,6 @@ class AsyncMemory(Changing):
         made = await reembedding.reembed(self._store, target, progress)
         self._space = VectorSpace(self._store, target, self._tenant)
         return made
-
-    async def close(self) -> None:
-        """Release the store and the connections of the embedder and the model; a second call does nothing."""
-        for part in (self._space.embedder, self._chat_model):
-            release = getattr(part, "close", None)
-            if release is not None:
-                await release()
-        await self._store.close()
 
     def _where(self, where: Where) -> filters.Filter | None:
         return filters.parse(where, self._limits)

@@ -271,11 +271,14 @@ class Enqueue:
 class Finish:
     """Remove a job that is done, together with what it did.
 
-    ConflictError if it is not there any more or was leased again since: `attempts` is that of the lease.
+    ConflictError if it is not there any more or was leased again since: `attempts` is that of the lease. With an
+    `error` it stays as a dead letter instead, with the raw `reply` of the model.
     """
 
     job_id: str
     attempts: int
+    error: str | None = None
+    reply: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,7 +97,10 @@ class Store(Protocol):
         ...
 
     async def said_in(self, message_ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:
-        """Return the visible memories that *scope* sees with a source among *message_ids*, ours, oldest first."""
+        """Return the visible memories that *scope* sees with a source among *message_ids*, oldest first.
+
+        The ids are ours or the callers'.
+        """
         ...
 
     async def stats(self, scope: Scope) -> Stats:
@@ -135,6 +138,7 @@ class Store(Protocol):
         ...
 
 
+@runtime_checkable
 class JobQueue(Protocol):
     """Leases of durable jobs: the narrow second door, beside `Store.apply`."""
 

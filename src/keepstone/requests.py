@@ -63,7 +63,7 @@ async def plan(
     """
     if not requests:
         return Plan()
-    owner = _without_session(scope)
+    owner = scope.without_session
     made = _Made()
     for place, request in requests.items():
         text = appends[place].content
@@ -228,12 +228,6 @@ def suggested(
     there = {o.memory.id: outcome.memory_id for o, outcome in done if isinstance(o, AppendMessage)}
     made = [replace(s, memory_id=there.get(s.memory_id) or s.memory_id) for s in suggestions]
     return tuple(replace(s, change_id=lowered.get(s.memory_id)) for s in made)
-
-
-def _without_session(scope: Scope) -> Scope:
-    """Return the scope of the same owner over all sessions; of a scope that is a session, itself."""
-    longer = replace(scope, run_id=None)
-    return scope if longer.is_empty else longer
 
 
 def _stored(found: Candidates, records: Sequence[MemoryRecord], calibration: Calibration) -> list[Referent]:

@@ -78,15 +78,16 @@ class FactChange(Value):
 class Distillation(Value):
     """What a model made of the messages of one call.
 
-    `done`: carried out, in the batch `batch_id`. `pending`: the job waits or runs. `failed`: it is a dead letter.
+    `done`: carried out, in the batches `batch_ids`, which `undo` takes. `pending`: a job waits or runs. `failed`:
+    something is left as a dead letter, which `jobs` shows; what was let through is carried out all the same.
     `skipped`: no model was asked, `reason` says why (no model, over the budget, nothing to read). The words are kept
     in any case. `review` lists memories whose ground fell with these changes.
     """
 
     status: Literal["done", "pending", "failed", "skipped"]
     reason: str | None = None
-    job_id: str | None = None
-    batch_id: str | None = None
+    job_ids: tuple[str, ...] = ()
+    batch_ids: tuple[str, ...] = ()
     changes: tuple[FactChange, ...] = ()
     refused: tuple[Refused, ...] = ()
     receipts: tuple[Receipt, ...] = ()

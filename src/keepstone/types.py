@@ -6,7 +6,7 @@ Times are aware datetimes; texts are NFC without NUL or lone surrogates; our ids
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import date, datetime
 from enum import Enum, StrEnum
 from typing import Any, Literal
@@ -102,6 +102,12 @@ class Scope(Value):
     def owner(self) -> tuple[str, str] | None:
         """Kind and id of the owner of what is added with this scope; None if it is empty."""
         return next(((k, i) for k, i in zip(OWNER_KINDS, self.ids, strict=True) if i is not None), None)
+
+    @property
+    def without_session(self) -> Scope:
+        """The same scope over all sessions; of a scope that is a session and nothing else, itself."""
+        longer = replace(self, run_id=None)
+        return self if longer.is_empty else longer
 
     def sees(self, other: Scope) -> bool:
         """True if a query with this scope sees a memory that was added with *other*."""

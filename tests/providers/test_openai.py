@@ -24,9 +24,8 @@ from keepstone import (
 from keepstone.contract import Vector
 from keepstone.embedders.hashing import HashingEmbedder
 from keepstone.embedders.openai import OpenAIEmbedder
-from keepstone.llms.openai import OpenAIChatModel
 from keepstone.transport import OpenAITransport
-from tests.providers.server import DIMENSIONS, Answer, Responder, Server, said, spoilt
+from tests.providers.server import DIMENSIONS, Answer, Responder, Server, spoilt
 
 TEXTS = ["I live in Lyon", "我喜欢喝茶", "Marta plays the piano", "It rains", "A cat called Mog"]
 AGAIN = {"Retry-After": "0"}
@@ -321,56 +320,6 @@ def test_reembed_to_an_endpoint(environment: Server, tmp_path: Path, caplog: pyt
         assert environment.requests == [], "words alone until then"
         assert memory.reembed() == len(TEXTS)
         assert memory.stats().unembedded == 0
-
-
-def reply(server: Server, **settings: Any) -> Any:
-    """Ask the chat model once."""
-
-    async def run() -> Any:
-        model = OpenAIChatModel("mini", api_key="sk-test", base_url=server.url, **settings)
-        try:
-            return await model.reply([{"role": "user", "content": "Hi"}], {"type": "object"})
-        finally:
-            await model.close()
-
-    return asyncio.run(run())
-
-
-def test_chat(server: Server) -> None:
-    server.script = [said('{"facts": ["likes tea"]}')]
-    assert reply(server) == {"facts": ["likes tea"]}
-    (request,) = server.requests
-    assert request.path == "/v1/chat/completions"
-    assert request.body["messages"] == [{"role": "user", "content": "Hi"}]
-    assert request.body["response_format"]["json_schema"]["schema"] == {"type": "object"}
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        said("Sure! Here is what I found:"),
-        said('{"facts": ['),
-        said(""),
-        said(None),
-        said([{"type": "text"}]),
-        Answer({"choices": []}),
-        Answer({}),
-        Answer([]),
-        Answer("null"),
-        Answer("not JSON"),
-    ],
-)
-def test_chat_replies_that_are_not_json(server: Server, answer: Answer) -> None:
-    server.script = [answer]
-    with pytest.raises(BadReplyError) as caught:
-        reply(server, attempts=1)
-    assert caught.value.retryable
-
-
-def test_chat_tries_again(server: Server) -> None:
-    server.script = [Answer("busy", 503, AGAIN), Answer("busy", 429, AGAIN)]
-    assert reply(server) == {"facts": []}
-    assert len(server.requests) == 3
 
 
 def test_two_loops_use_one_embedder(server: Server) -> None:

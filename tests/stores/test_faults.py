@@ -53,6 +53,11 @@ BROKEN = {
     "ground not looked for": "grounds_do_not_leak",
     "dropped details": "changes_say_where_they_came_from",
     "details survive an erase": "erasing_takes_what_stands_beside",
+    "endless truth": "as_of_shows_what_held",
+    "known too early": "known_at_shows_what_was_known",
+    "later text shown": "known_at_shows_what_was_known",
+    "later words indexed": "known_at_shows_what_was_known",
+    "silent about what was superseded": "statements_are_told",
 }
 BY_NAME = {getattr(law, "__name__", ""): law for law in LAWS}
 
@@ -86,6 +91,10 @@ async def test_fault_breaks_its_law(fault: str) -> None:
         "ignored dedupe key",
         "dropped details",
         "join that forgets its sources",
+        "endless truth",
+        "later text shown",
+        "later words indexed",
+        "silent about what was superseded",
     ],
 )
 async def test_agreement_alone_finds_it(fault: str) -> None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from keepstone import AsyncMemory, config, providers
+from keepstone.chat import ChatMessage, ChatRequest
 from keepstone.cli import options, output
 from keepstone.cli.running import Target, run
 from keepstone.errors import KeepstoneError
-from keepstone.protocols import Embedder
+from keepstone.protocols import ChatModel, Embedder
 from keepstone.types import Scope
 
 # Older ones can corrupt a WAL file when two connections checkpoint at once.
@@ -34,14 +36,23 @@ class Verdict:
     inside: bool = False
 
 
-def doctor(store: options.Store = None, embedder: options.Embedder = None, as_json: options.Json = False) -> None:
+def doctor(
+    store: options.Store = None,
+    embedder: options.Embedder = None,
+    chat_model: options.ChatModel = None,
+    online: Annotated[
+        bool, typer.Option("--online", help="Ask the chat model one word, which may cost money.")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
     """Check the environment, the store's file and its indexes; exit with 1 if something is wrong."""
     path = store.expanduser() if store is not None else config.default_path()
     found = [*_environment(), *_file(path)]
     if path.exists() and all(v.ok for v in found):
-        found += run(Target(path, "none"), lambda memory: _collected(_store(memory)))
+        found += run(Target(path, "none", "none"), lambda memory: _collected(_store(memory)))
     sound = path.exists() and all(v.ok for v in found)
-    found += run(Target(path, "none"), lambda memory: _collected(_embedding(memory, embedder, sound)))
+    found += run(Target(path, "none", "none"), lambda memory: _collected(_embedding(memory, embedder, sound)))
+    found.append(asyncio.run(_chat_model(chat_model, online)))
     if as_json:
         output.show_json({"ok": all(v.ok for v in found), "checks": found})
     else:
@@ -164,6 +175,44 @@ async def _agreement(memory: AsyncMemory, embedder: Embedder) -> Verdict:
         detail = f"{missing} passages have no vector of {embedder.key}"
         return Verdict(name="embedder", ok=False, detail=detail, advice="Run `keepstone reembed`.")
     return Verdict(name="embedder", ok=True, detail=str(embedder.key))
+
+
+async def _chat_model(choice: str | None, online: bool) -> Verdict:
+    """Which chat model is asked, and where that was said; with *online*, whether it answers."""
+    source = "--chat-model" if choice is not None else "KEEPSTONE_CHAT_MODEL"
+    try:
+        model = providers.chat_model(choice)
+        if model is None:
+            return _no_chat_model()
+        detail = f"{model.name}, from {source}"
+        return Verdict(name="chat model", ok=True, detail=detail + (await _asked(model) if online else ""))
+    except KeepstoneError as error:
+        advice = f"Set what is missing, or name another with --chat-model or KEEPSTONE_CHAT_MODEL; now: {source}."
+        return Verdict(name="chat model", ok=False, detail=str(error), advice=advice)
+
+
+def _no_chat_model() -> Verdict:
+    """What a model would add, and which one could be asked; nothing uses one that was not chosen."""
+    adds = "none: memories are what was said, word for word; a model would distil facts and keep them current"
+    found = providers.found_chat_model()
+    if found is None:
+        return Verdict(name="chat model", ok=True, detail=adds)
+    name, variable = found
+    advice = f"{variable} is set: chat_model='auto' or KEEPSTONE_CHAT_MODEL=auto would use {name}."
+    return Verdict(name="chat model", ok=True, detail=adds, advice=advice)
+
+
+async def _asked(model: ChatModel) -> str:
+    asking = ChatMessage(role="user", content="Answer with the word: yes")
+    try:
+        # Models that think first need room for it.
+        reply = await model.reply(ChatRequest(messages=(asking,), max_output_tokens=500))
+    finally:
+        close = getattr(model, "close", None)
+        if close is not None:
+            await close()
+    price = "at no known price" if reply.price_usd is None else f"for ${reply.price_usd:.6f}"
+    return f"; answered in {reply.milliseconds:,.0f} ms, {price}"
 
 
 def _is_remote(choice: str | None) -> bool:

@@ -27,6 +27,14 @@ Embedder = Annotated[
         rich_help_panel=WHERE,
     ),
 ]
+ChatModel = Annotated[
+    str | None,
+    typer.Option(
+        "--chat-model",
+        help="openai:MODEL, anthropic:MODEL, ollama:MODEL, …, auto, none. By default KEEPSTONE_CHAT_MODEL, or none.",
+        rich_help_panel=WHERE,
+    ),
+]
 User = Annotated[str | None, typer.Option("--user", "-u", help="The user's id.", rich_help_panel=WHOSE)]
 Agent = Annotated[str | None, typer.Option("--agent", help="The agent's id.", rich_help_panel=WHOSE)]
 App = Annotated[str | None, typer.Option("--app", help="The application's id.", rich_help_panel=WHOSE)]
@@ -46,4 +54,12 @@ Kinds = Annotated[
 ]
 IncludeExpired = Annotated[bool, typer.Option("--include-expired", help="Show expired memories too.")]
 HideSuperseded = Annotated[bool, typer.Option("--hide-superseded", help="Leave out what is no longer true.")]
+AsOf = Annotated[
+    str | None,
+    typer.Option("--as-of", help="What held in the world at this ISO 8601 time with zone.", metavar="TIME"),
+]
+KnownAt = Annotated[
+    str | None,
+    typer.Option("--known-at", help="What the store knew at this ISO 8601 time with zone.", metavar="TIME"),
+]
 MemoryId = Annotated[str, typer.Argument(help="The memory's id.", metavar="ID", show_default=False)]

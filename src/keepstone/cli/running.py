@@ -32,10 +32,11 @@ class ScopeIds(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Which store a command works on, and with which embedder; None is the default."""
+    """Which store a command works on, and with which embedder and chat model; None is the default."""
 
     store: Path | None
     embedder: str | None = None
+    chat_model: str | None = None
 
     def existing(self) -> Target:
         """Return this target, which a command only reads.
@@ -58,7 +59,7 @@ def run(target: Target, work: Callable[[AsyncMemory], Awaitable[T]]) -> T:
 
     async def opened() -> T:
         # Not entered: entering compares the embedder with the store's, which `list` or `reembed` must not stop at.
-        memory = AsyncMemory(target.store, embedder=target.embedder, actor="cli")
+        memory = AsyncMemory(target.store, embedder=target.embedder, chat_model=target.chat_model, actor="cli")
         try:
             return await work(memory)
         finally:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from keepstone.errors import BadReplyError
+from keepstone.llms._calls import CONCURRENCY, DEADLINE_SECONDS, REPLY_BYTES_MAX, TIMEOUT_SECONDS
+from keepstone.llms._completions import ChatCompletions
+from keepstone.llms._prices import Prices
 from keepstone.transport import OpenAITransport
 
 
-class OpenAIChatModel:
-    """*model* at an endpoint that speaks OpenAI's `/chat/completions` with JSON schemas."""
+class OpenAIChatModel(ChatCompletions):
+    """*model* at an endpoint that speaks OpenAI's `/chat/completions`.
+
+    JSON of a schema is asked for by `response_format`, else by a tool that the model is made to call, else in words;
+    which of them works is found with the first request and remembered by this object, and so is the name of the
+    limit on the answer's length. *provider* is the part of the name before the colon. *concurrency* requests run at
+    once in one event loop. *prices* are `{model: (input, output)}` in US dollars a million tokens and come before the
+    list prices. *parameters* go into every request as they are, such as `{"temperature": 0}`. A try has
+    *timeout_seconds*, all *attempts* with their waits *deadline_seconds*, a reply *reply_bytes_max* bytes.
+    """
 
     def __init__(
         self,
@@ -19,39 +28,30 @@ class OpenAIChatModel:
         *,
         api_key: str | None,
         base_url: str | None = None,
-        timeout_seconds: float = 120.0,
+        provider: str = "openai",
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        deadline_seconds: float | None = DEADLINE_SECONDS,
         attempts: int = 5,
+        concurrency: int = CONCURRENCY,
+        prices: Prices | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        reply_bytes_max: int = REPLY_BYTES_MAX,
     ) -> None:
-        self._model = model
-        self._transport = OpenAITransport(
-            api_key=api_key, base_url=base_url, timeout_seconds=timeout_seconds, attempts=attempts
+        transport = OpenAITransport(
+            api_key=api_key,
+            base_url=base_url,
+            timeout_seconds=timeout_seconds,
+            deadline_seconds=deadline_seconds,
+            attempts=attempts,
+            reply_bytes_max=reply_bytes_max,
+            provider=provider,
         )
-
-    @property
-    def name(self) -> str:
-        """Provider and model."""
-        return f"openai:{self._model}"
-
-    async def reply(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]) -> Any:
-        """Return the model's answer as JSON values.
-
-        Raises:
-            ProviderError: the endpoint failed after its retries, or the answer is not JSON.
-        """
-        body = {
-            "model": self._model,
-            "messages": [dict(m) for m in messages],
-            "response_format": {
-                "type": "json_schema",
-                "json_schema": {"name": "reply", "strict": True, "schema": dict(schema)},
-            },
-        }
-        reply = await self._transport.post("/chat/completions", body)
-        try:
-            return json.loads(reply["choices"][0]["message"]["content"])
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise BadReplyError("openai", "the answer is not JSON", retryable=True) from error
-
-    async def close(self) -> None:
-        """Close the connections of the running loop."""
-        await self._transport.close()
+        super().__init__(
+            model,
+            transport,
+            provider=provider,
+            base_url=transport.base_url,
+            concurrency=concurrency,
+            prices=prices,
+            parameters=parameters,
+        )

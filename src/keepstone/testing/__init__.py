@@ -1,7 +1,8 @@
 """What tests need without a network: the laws that every store must keep, and real offline stand-ins.
 
 `LAWS` and `check` hold a store to its contract, `FAULTS` shows that they can fail; `InMemoryStore`,
-`HashingEmbedder`, `ScriptedChatModel` and `FakeClock` take the place of what a test should not wait for.
+`HashingEmbedder`, `ScriptedChatModel` and `FakeClock` take the place of what a test should not wait for. `CHAT_FAULTS`
+makes of a good reply of a chat model the ones that a test must survive, and `ChatServer` serves a script over HTTP.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from keepstone.stores.inmemory import InMemoryStore
+from keepstone.testing.chat_faults import CHAT_FAULTS, ChatFault
+from keepstone.testing.chat_server import ChatServer
 from keepstone.testing.conformance import LAWS, Law, MakeStore, check
 from keepstone.testing.fakes import FakeClock, ScriptedChatModel
 from keepstone.testing.faults import FAULTS
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
     from keepstone.embedders.hashing import HashingEmbedder
 
 __all__ = [
+    "CHAT_FAULTS",
+    "ChatFault",
+    "ChatServer",
     "FAULTS",
     "FakeClock",
     "HashingEmbedder",

@@ -17,12 +17,11 @@ from keepstone.operations import (
     ArchiveRow,
 )
 from keepstone.protocols import Store
-from keepstone.testing._chaos import JOBS, VIEWS, Chaos
-from keepstone.testing._script import MakeStore, Script, archived, jobs_of, listed, reference
+from keepstone.testing._chaos import BATCHES, JOBS, VIEWS, Chaos
+from keepstone.testing._script import START, MakeStore, Script, archived, jobs_of, listed, reference
 from keepstone.types import Change, LedgerMessage, Scope, Status, plain
 
 SEQUENCES = 48
-BATCHES = 14
 TOLERANCE = 1e-3
 
 QUERIES = ("Where did Marta move?", "likes tea in the garden", "妹妹喜欢喝茶", "piano piano Tuesday", "zebra")
@@ -80,10 +79,18 @@ async def _same_views(store: Store, other: Store, chaos: Chaos, where: str) -> N
     everything = await observed(store, script), await observed(other, script)
     for what in everything[1]:
         same(everything[0][what], everything[1][what], f"{what}, {where}")
+    views = chaos.random.sample(VIEWS, 3)
+    for then in chaos.moments():
+        before = await observed_then(store, script, views, then), await observed_then(other, script, views, then)
+        for what in before[1]:
+            same(before[0][what], before[1][what], f"{what}, {where}")
     for text in chaos.random.sample(QUERIES, 2):
         query = script.ask(text, scope=chaos.random.choice(VIEWS), include_superseded=chaos.random.random() < 0.7)
         await same_candidates(store, other, query, f"{text!r} in {query.scope}, {where}")
         await same_candidates(store, other, replace(query, limit=3), f"best 3 for {text!r}, {where}")
+        for then in chaos.moments():
+            earlier = replace(query, **then)
+            await same_candidates(store, other, earlier, f"{text!r} in {query.scope} at {then}, {where}")
 
 
 async def outcome(action: Any) -> Any:
@@ -126,8 +133,8 @@ async def observed(store: Store, script: Script) -> dict[str, Any]:
         seen[f"counts of {view}"] = {k: counted[k] for k in COUNTED}
         rest = await store.dependants(ids[::3], view)
         seen[f"dependants in {view}"] = by_partition(unordered(r.to_dict()) for r in rest)
-        seen[f"usage of {view}"] = (await store.usage(view, None, script.now)).to_dict()
-        seen[f"jobs of {view}"] = [j.to_dict() for j in await jobs_of(store).jobs(view, at=script.now)]
+        seen[f"usage of {view}"] = (await store.usage(view, None, None)).to_dict()
+        seen[f"jobs of {view}"] = [j.to_dict() for j in await jobs_of(store).jobs(view, at=START)]
     tenant = Scope(tenant=script.scope.tenant)
     for name, retired in (("archive", False), ("archive with the retired", True)):
         rows = await archived(store, tenant, include_retired=retired, limit=9)
@@ -139,6 +146,24 @@ async def observed(store: Store, script: Script) -> dict[str, Any]:
     for row in seen["archive"]:
         if row[0] == "memory":
             seen[f"history of {row[1]}"] = [change(c, gone) for c in await store.history(row[1], tenant)]
+    return seen
+
+
+async def observed_then(
+    store: Store, script: Script, views: Sequence[Scope], then: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the memories that a store shows of other moments."""
+    seen: dict[str, Any] = {}
+    for scope in views:
+        view = replace(scope, tenant=script.scope.tenant)
+        records = await listed(store, script, scope=view, limit=7, **then)
+        seen[f"memories of {view} at {then}"] = by_partition(unordered(r.to_dict()) for r in records)
+        current = await listed(store, script, scope=view, include_superseded=False, include_expired=True, **then)
+        seen[f"current memories of {view} at {then}"] = by_partition(unordered(r.to_dict()) for r in current)
+        sorted_out = await store.get_all(script.listing(scope=view, categorised=True, **then))
+        seen[f"categorised of {view} at {then}"] = by_partition(unordered(r.to_dict()) for r in sorted_out.items)
+        got = await store.get([r.id for r in records], view, known_at=then.get("known_at"))
+        seen[f"{view} by id at {then}"] = by_partition(unordered(r.to_dict()) for r in got)
     return seen
 
 
@@ -203,6 +228,9 @@ async def same_candidates(store: Store, other: Store, query: CandidateQuery, whe
     _same_but_for_ties(have, should, query.limit, where)
     for key in have.keys() & should.keys():
         same(_rounded(have[key]), _rounded(should[key]), f"signals of {key} for {where}")
+    episodes = {id for id, _ in have.keys() & should.keys()}
+    told = [{id: each for id, each in side.statements.items() if id in episodes} for side in (got, want)]
+    same(told[0], told[1], f"statements for {where}")
     if have.keys() == should.keys():
         same_order(got, want, where)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from keepstone.logic.ids import bucket, bucket_of
 from keepstone.operations import (
@@ -26,9 +28,11 @@ from keepstone.operations import (
     Supersede,
 )
 from keepstone.results import Receipt
-from keepstone.testing._script import ALICE, Script
+from keepstone.testing._script import ALICE, START, Script
 from keepstone.types import Kind, Scope, Span, Status
 
+# How many a sequence has.
+BATCHES = 14
 JOBS = ("distil", "merge")
 
 SCOPES = (
@@ -145,8 +149,17 @@ class Chaos:
         sources = self.random.sample(self.messages, min(len(self.messages), self.random.randrange(1, 3)))
         scope = sources[0][1] if sources else ALICE
         kind = self.random.choice((Kind.FACT, Kind.PROFILE))
+        since = self.script.now - timedelta(days=self.random.randrange(3)) if self.random.random() < 0.3 else None
+        until = self.script.now + timedelta(seconds=self.random.randrange(9)) if self.random.random() < 0.1 else None
         made = self.script.fact(
-            self.text(), [s for s, _ in sources], scope=scope, kind=kind, derived_from=self.grounds(scope)
+            self.text(),
+            [s for s, _ in sources],
+            scope=scope,
+            kind=kind,
+            derived_from=self.grounds(scope),
+            valid_from=since,
+            valid_to=until,
+            categories=self.random.choice(((), ("home",))),
         )
         self.memories.append(made.memory.id)
         self.facts.append(made.memory.id)
@@ -223,6 +236,15 @@ class Chaos:
             return Retire(memory_id=self.some(), expected_revision=self.random.choice((None, None, 1)))
         status = self.random.choice((Status.CURRENT, Status.CURRENT, Status.SUPERSEDED))
         return Restore(memory_id=self.some(), status=status)
+
+    def moments(self) -> Iterator[dict[str, Any]]:
+        """Yield moments to ask about: in the world, of the store, and both."""
+        first, length = START - timedelta(days=2), timedelta(days=2, seconds=BATCHES)
+        as_of = first + self.random.choice((0.2, 0.6, 1.0)) * length - timedelta(seconds=self.random.randrange(BATCHES))
+        known_at = START + timedelta(seconds=self.random.randrange(BATCHES))
+        yield {"as_of": as_of}
+        yield {"known_at": known_at}
+        yield {"as_of": as_of, "known_at": known_at}
 
     def erasure(self) -> tuple[Scope, list[str] | None, Batch]:
         """Return what to erase; which idempotency keys it frees is not promised, so none is used again."""

@@ -13,7 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from keepstone.testing import _agreement, _derived, _echoes, _jobs, _lifecycle, _requests, _scopes, _writes
+from keepstone.testing import (
+    _agreement,
+    _derived,
+    _echoes,
+    _jobs,
+    _lifecycle,
+    _moments,
+    _requests,
+    _scopes,
+    _writes,
+)
 from keepstone.testing._script import MakeStore
 
 __all__ = ["LAWS", "Law", "MakeStore", "check"]
@@ -44,6 +54,9 @@ LAWS: tuple[Law, ...] = (
     _scopes.fan_out_has_a_bound,
     _scopes.filters_match,
     _scopes.retiring_hides,
+    _moments.as_of_shows_what_held,
+    _moments.known_at_shows_what_was_known,
+    _moments.statements_are_told,
     _lifecycle.erasing_leaves_nothing,
     _lifecycle.erasing_by_message,
     _lifecycle.resetting_empties,

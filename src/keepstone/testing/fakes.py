@@ -3,23 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+import json
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from itertools import repeat
+from typing import Any, TypeAlias
 
+from keepstone.chat import ChatReply, ChatRequest
 from keepstone.errors import BadReplyError
+from keepstone.logic.counting import count_tokens
+
+# What a script may give: the reply, its text, what its text is the JSON of, an error to raise, or what makes one.
+Answer: TypeAlias = ChatReply | str | Mapping[str, Any] | Sequence[Any] | BaseException
+Scripted: TypeAlias = Answer | Callable[[ChatRequest], Answer]
 
 
 class ScriptedChatModel:
-    """A `ChatModel` that gives *replies* in order; one that is an exception is raised instead.
+    """A `ChatModel` that gives *replies* in order, or asks *replies* for each if it is a function of the request.
 
-    Each reply is given after *delay* seconds. `calls` holds the messages of every call. When the replies run out,
-    a call fails as a provider would, for good.
+    A reply is a `ChatReply`, its text, a dict or list whose JSON is the text, an exception, which is raised, or a
+    function of the `ChatRequest` that returns one of these. It is given after *delay* seconds. `calls` holds every
+    request. Tokens that a reply does not state are estimated. When the replies run out, a call fails as a provider
+    would, for good.
     """
 
-    def __init__(self, replies: Iterable[Any] = (), *, delay: float = 0.0, name: str = "scripted") -> None:
-        self.calls: list[list[dict[str, str]]] = []
-        self._replies = list(replies)
+    def __init__(
+        self,
+        replies: Iterable[Scripted] | Callable[[ChatRequest], Answer] = (),
+        *,
+        delay: float = 0.0,
+        name: str = "scripted",
+    ) -> None:
+        self.calls: list[ChatRequest] = []
+        self._replies: Iterator[Scripted] = repeat(replies) if callable(replies) else iter(replies)
+        # Served over HTTP, it is asked from several threads.
+        self._lock = threading.Lock()
         self._delay = delay
         self._name = name
 
@@ -28,22 +48,39 @@ class ScriptedChatModel:
         """The name it was given."""
         return self._name
 
-    async def reply(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any]) -> Any:
-        """Return the next reply, whatever *schema* says.
+    async def reply(self, request: ChatRequest) -> ChatReply:
+        """Return the next reply, whatever is asked for.
 
         Raises:
             BadReplyError: there is no reply left.
         """
-        self.calls.append([dict(m) for m in messages])
+        self.calls.append(request)
         number = len(self.calls)
         if self._delay:
             await asyncio.sleep(self._delay)
-        if number > len(self._replies):
-            raise BadReplyError(self._name, f"the script has no reply number {number}", retryable=False)
-        reply = self._replies[number - 1]
-        if isinstance(reply, BaseException):
-            raise reply
-        return reply
+        nothing = BadReplyError(self._name, f"the script has no reply number {number}", retryable=False)
+        with self._lock:
+            scripted = next(self._replies, nothing)
+        answer = scripted(request) if callable(scripted) else scripted
+        if isinstance(answer, BaseException):
+            raise answer
+        return _counted(request, _as_reply(answer, self._name))
+
+
+def _as_reply(answer: ChatReply | str | Mapping[str, Any] | Sequence[Any], model: str) -> ChatReply:
+    if isinstance(answer, ChatReply):
+        return answer
+    text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
+    return ChatReply(text=text, model=model)
+
+
+def _counted(request: ChatRequest, reply: ChatReply) -> ChatReply:
+    if reply.input_tokens is None:
+        reply = replace(reply, input_tokens=sum(count_tokens(m.content) for m in request.messages))
+    if reply.output_tokens is None:
+        written = [reply.text, *(call.arguments for call in reply.tool_calls)]
+        reply = replace(reply, output_tokens=sum(map(count_tokens, written)))
+    return reply
 
 
 class FakeClock:

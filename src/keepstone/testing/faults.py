@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from keepstone.contract import CandidateQuery, Candidates, EmbedderKey, ListQuery
@@ -23,6 +24,7 @@ from keepstone.operations import (
 )
 from keepstone.protocols import Store
 from keepstone.testing._later_faults import LATER_FAULTS
+from keepstone.testing._moment_faults import MOMENT_FAULTS
 from keepstone.testing._passing import PassingStore
 from keepstone.testing._script import START, archived
 from keepstone.types import Change, ErasureReceipt, LedgerMessage, MemoryRecord, Page, Scope, Status
@@ -48,8 +50,9 @@ class _LeakyTenant(PassingStore):
         self.tenants.add(batch.tenant)
         return await self.inner.apply(batch)
 
-    async def get(self, ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:
-        found = [r for t in sorted(self.tenants) for r in await self.inner.get(ids, replace(scope, tenant=t))]
+    async def get(self, ids: Sequence[str], scope: Scope, *, known_at: datetime | None = None) -> list[MemoryRecord]:
+        scopes = [replace(scope, tenant=t) for t in sorted(self.tenants)]
+        found = [r for s in scopes for r in await self.inner.get(ids, s, known_at=known_at)]
         return sorted(found, key=lambda r: list(ids).index(r.id))
 
 
@@ -390,4 +393,5 @@ FAULTS: Mapping[str, Callable[[Store], Store]] = {
     "mixed vector spaces": _MixedVectors,
     "hasty adoption": _HastyAdoption,
     **LATER_FAULTS,
+    **MOMENT_FAULTS,
 }

@@ -75,6 +75,7 @@ def dependants(tenant: Tenant, ids: Sequence[str], scope: Scope) -> list[MemoryR
 def said_in(tenant: Tenant, message_ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:
     """Return the visible memories with a source among *message_ids*, oldest first."""
     wanted = set(message_ids)
+    wanted |= {m.message.id for m in tenant.messages.values() if m.message.external_id in wanted}
     found = [m for m in tenant.memories.values() if any(s.message_id in wanted and not s.echo for s in m.sources)]
     return _listed(tenant, found, scope)
 

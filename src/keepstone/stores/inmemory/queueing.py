@@ -40,11 +40,15 @@ def enqueue(work: Transaction, operation: Enqueue) -> Outcome:
 
 
 def finish_leased(work: Transaction, operation: Finish) -> Outcome:
-    """Remove a job together with what it did, while its lease is still that of *operation*."""
+    """Remove a job together with what it did, or make it a dead letter, while its lease is that of *operation*."""
     job = work.tenant.jobs.get(operation.job_id)
     if job is None or job.attempts != operation.attempts or job.lease_until is None:
         raise ConflictError(f"Job {operation.job_id!r} is done already, or another worker has it by now.")
-    del work.tenant.jobs[job.id]
+    if operation.error is None:
+        del work.tenant.jobs[job.id]
+    else:
+        buried = replace(job, due=None, lease_until=None, error=operation.error, reply=operation.reply)
+        work.tenant.jobs[job.id] = buried
     return Outcome(kind="stored")
 
 

@@ -86,13 +86,19 @@ def dependants(db: apsw.Connection, ids: Sequence[str], scope: Scope) -> list[in
     return sorted(found)
 
 
-def said_in(db: apsw.Connection, message_ids: Sequence[str]) -> list[int]:
-    """Return the keys of the memories with a source among the messages with these ids of ours."""
+def said_in(db: apsw.Connection, message_ids: Sequence[str], partitions: Sequence[int]) -> list[int]:
+    """Return the keys of the memories with a source among the messages with these ids, ours or the callers'."""
     found: set[int] = set()
-    for some in _split([enc.raw_id(i) for i in message_ids]):
+    for some in _split(list(message_ids)):
+        raw = [enc.raw_id(str(i)) for i in some]
         sql = f"""SELECT o.memory FROM messages x JOIN sources o ON o.message = x.key AND o.first > -2
-                  WHERE x.id IN ({_places(some)})"""
-        found.update(r[0] for r in db.execute(sql, some))
+                  WHERE x.id IN ({_places(raw)})"""
+        found.update(r[0] for r in db.execute(sql, raw))
+        for places in _split(partitions):
+            sql = f"""SELECT o.memory FROM scopes s JOIN messages x ON x.scope = s.key
+                             JOIN sources o ON o.message = x.key AND o.first > -2
+                      WHERE s.partition IN ({_places(places)}) AND x.external_id IN ({_places(some)})"""
+            found.update(r[0] for r in db.execute(sql, [*places, *some]))
     return sorted(found)
 
 

@@ -51,9 +51,15 @@ def enqueue(work: Transaction, op: Enqueue) -> Outcome:
 
 
 def finish_leased(work: Transaction, op: Finish) -> Outcome:
-    """Remove a job together with what it did, while its lease is still that of *op*."""
-    sql = "DELETE FROM jobs WHERE id = ? AND tenant = ? AND attempts = ? AND lease_until IS NOT NULL RETURNING key"
-    if work.one(sql, (enc.raw_id(op.job_id), work.batch.tenant, op.attempts)) is None:
+    """Remove a job together with what it did, or make it a dead letter, while its lease is still that of *op*."""
+    mine = "WHERE id = ? AND tenant = ? AND attempts = ? AND lease_until IS NOT NULL RETURNING key"
+    key = (enc.raw_id(op.job_id), work.batch.tenant, op.attempts)
+    if op.error is None:
+        done = work.one(f"DELETE FROM jobs {mine}", key)
+    else:
+        buried = f"UPDATE jobs SET lease_until = NULL, due_at = NULL, error = ?, reply = ? {mine}"
+        done = work.one(buried, (op.error, op.reply, *key))
+    if done is None:
         raise ConflictError(f"Job {op.job_id} is done already, or another worker has it by now.")
     return Outcome(kind="stored")
 
@@ -126,13 +132,17 @@ def jobs(
     """Return the jobs that *scope* sees, oldest first; with *ids* or *kinds*, only those."""
     seen, values = _seen_by(scope)
     sql = f"""
-        SELECT j.id, j.kind, j.due_at, j.lease_until, j.attempts, j.created_at, j.error, j.reply, j.payload, j.tenant,
-               s.user_id, s.agent_id, s.app_id, s.run_id
-        {_SEEN} {seen} ORDER BY j.key
+        SELECT j.key, j.id, j.kind, j.due_at, j.lease_until, j.attempts, j.created_at, j.error, j.reply, j.payload,
+               j.tenant, s.user_id, s.agent_id, s.app_id, s.run_id
+        {_SEEN} {seen}
     """
-    wanted = None if ids is None else {enc.raw_id(i) for i in ids}
-    rows = [r for r in db.execute(sql, values) if wanted is None or r[0] in wanted]
-    return [_status(r, enc.micros(at) or 0) for r in rows if not kinds or r[1] in kinds]
+    if ids is None:
+        rows = list(db.execute(sql, values))
+    else:
+        one = f"{sql} AND j.id = :id"
+        rows = [r for i in dict.fromkeys(ids) for r in db.execute(one, {**values, "id": enc.raw_id(i)})]
+    rows.sort(key=lambda r: int(r[0]))
+    return [_status(r[1:], enc.micros(at) or 0) for r in rows if not kinds or r[2] in kinds]
 
 
 def _status(row: tuple[Any, ...], now: int) -> JobStatus:

@@ -14,7 +14,7 @@ from keepstone.contract import CandidateQuery, Candidates, EmbedderKey, Job, Lis
 from keepstone.ids import IdSource
 from keepstone.operations import AppendMessage, Applied, ArchiveRow, Batch
 from keepstone.results import JobStatus, Usage
-from keepstone.stores.sqlite import archive, calls, checking, deriving, erasure, jobs, reading, vectors
+from keepstone.stores.sqlite import archive, calls, checking, deriving, earlier, erasure, jobs, reading, vectors
 from keepstone.stores.sqlite.checking import Finding
 from keepstone.stores.sqlite.engine import Engine, in_thread
 from keepstone.stores.sqlite.index import IndexCache
@@ -72,12 +72,18 @@ class SqliteStore:
 
         return await self._read(work)
 
-    async def get(self, ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:
+    async def get(self, ids: Sequence[str], scope: Scope, *, known_at: datetime | None = None) -> list[MemoryRecord]:
         """Return the visible memories among *ids*."""
-        return await self._read(lambda db: reading.visible(db, ids, scope)) if ids else []
+        if not ids:
+            return []
+        if known_at is not None:
+            return await self._read(lambda db: earlier.visible(db, ids, scope, known_at))
+        return await self._read(lambda db: reading.visible(db, ids, scope))
 
     async def get_all(self, query: ListQuery) -> Page:
         """Return one page of the visible memories."""
+        if query.as_of is not None or query.known_at is not None:
+            return await self._read(lambda db: earlier.page(db, query))
         return await self._read(lambda db: reading.page(db, query))
 
     async def neighbours(self, ids: Sequence[str], scope: Scope, before: int, after: int) -> list[LedgerMessage]:
@@ -124,7 +130,12 @@ class SqliteStore:
 
     async def said_in(self, message_ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:
         """Return the visible memories that came from *message_ids*."""
-        return await self._read(lambda db: reading.visible_at(db, deriving.said_in(db, message_ids), scope))
+
+        def look(db: apsw.Connection) -> list[MemoryRecord]:
+            keys = deriving.said_in(db, message_ids, reading.partitions(db, scope))
+            return reading.visible_at(db, keys, scope)
+
+        return await self._read(look)
 
     async def usage(self, scope: Scope, since: datetime | None, until: datetime | None) -> Usage:
         """Return what the calls of the scope cost."""

@@ -1,0 +1,225 @@
+"""The verbs around what a model makes of messages: waiting for it, its cost, its queue, and feedback on memories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Literal
+
+from keepstone import door
+from keepstone.contract import Job
+from keepstone.describing import Describing
+from keepstone.distilling import Distiller, changed
+from keepstone.errors import ConfigError, NotFoundError
+from keepstone.jobs import Worker, owner_of
+from keepstone.operations import Feedback
+from keepstone.protocols import JobQueue
+from keepstone.queueing import DISTIL, Wish
+from keepstone.results import Distillation, JobStatus, Usage
+from keepstone.types import Change, Scope
+
+FeedbackValue = Literal["positive", "negative", "very_negative"]
+# How far one word of feedback moves a strength, which goes from -1 to 1.
+STEPS: dict[str, float] = {"positive": 0.25, "negative": -0.25, "very_negative": -0.5}
+
+
+class Learning(Describing):
+    """The verbs of distillation and of feedback."""
+
+    _queue_worker: Worker | None = None
+
+    async def flush(
+        self,
+        timeout: float | None = None,
+        *,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        app_id: str | None = None,
+        run_id: str | None = None,
+    ) -> list[JobStatus]:
+        """Do what is due in the queue of a scope, without one of everything, and return what is still there.
+
+        Waits at most *timeout* seconds, None until all is done; dead letters, and jobs that wait for a later time,
+        are not waited for.
+
+        Raises:
+            ConfigError: there is no chat model to do it with.
+        """
+        scope = self._optional_scope(user_id, agent_id, app_id, run_id)
+        worker = self._worker()
+        if worker is None:
+            raise ConfigError("There is no chat model: give chat_model, such as chat_model='openai:gpt-5-mini'.")
+        waiting = await self._jobs_of(scope)
+        lanes = {owner_of(job.scope): None for job in waiting if job.state != "dead"}
+        for owner in lanes:
+            mine = [job.id for job in waiting if owner_of(job.scope) == owner]
+            await worker.wait_for(mine, owner, None if timeout is None else door.seconds(timeout, "timeout"))
+        return await self._jobs_of(scope)
+
+    async def jobs(
+        self,
+        *,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        app_id: str | None = None,
+        run_id: str | None = None,
+    ) -> list[JobStatus]:
+        """Return the jobs of a scope that wait, run, or are dead letters, oldest first; without one, all."""
+        return await self._jobs_of(self._optional_scope(user_id, agent_id, app_id, run_id))
+
+    async def retry(
+        self,
+        job_id: str | None = None,
+        *,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        app_id: str | None = None,
+        run_id: str | None = None,
+    ) -> int:
+        """Let a dead letter, or (None) all of a scope, be tried anew, and return how many.
+
+        They are done by the next `add` of their owner, or by `flush`.
+
+        Raises:
+            NotFoundError: the scope has no such dead letter.
+        """
+        scope = self._optional_scope(user_id, agent_id, app_id, run_id)
+        id = None if job_id is None else self._id(job_id)
+        revived = await self._queue().revive(scope, id, self._clock())
+        if id is not None and not revived:
+            raise NotFoundError(f"No dead letter {job_id} in this scope.")
+        return revived
+
+    async def usage(
+        self,
+        *,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        app_id: str | None = None,
+        run_id: str | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+    ) -> Usage:
+        """Return what the calls of chat models cost for a scope, from *since* to before *until*; without one, for all.
+
+        Raises:
+            InvalidRequestError: a time that cannot be read.
+        """
+        scope = self._optional_scope(user_id, agent_id, app_id, run_id)
+        return await self._store.usage(scope, door.moment(since, "since"), door.moment(until, "until"))
+
+    async def feedback(
+        self,
+        id: str,
+        value: FeedbackValue,
+        *,
+        reason: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        app_id: str | None = None,
+        run_id: str | None = None,
+    ) -> Change:
+        """Say that a memory was "positive", "negative" or "very_negative" to have, and return the change.
+
+        It moves the memory's strength, which goes from -1 to 1 and counts a little when memories are ranked; `undo`
+        takes it back.
+
+        Raises:
+            NotFoundError: as `get`.
+            InvalidRequestError: another value.
+        """
+        record = await self._record(id, self._optional_scope(user_id, agent_id, app_id, run_id))
+        step = STEPS[door.one_of(value, "value", tuple(STEPS))]
+        applied = await self._apply(record.scope, [Feedback(memory_id=id, value=step, reason=reason)], reason)
+        return (await self._store.changes(applied.changes[0], record.scope))[0]
+
+    async def close(self) -> None:
+        """Stop the work under way, and release the store and the connections of the embedder and the model.
+
+        What was under way is done by the next process that has a model; `flush` first to wait for it.
+        """
+        if self._queue_worker is not None:
+            await self._queue_worker.close()
+        await self._release()
+
+    def _wish(self, instructions: str | None, procedures: bool) -> Wish | None:
+        """Return what a model is asked to make of messages, None without a model."""
+        if self._chat_model is None:
+            return None
+        given = None if instructions is None else door.text(instructions, "instructions", self._limits)
+        return Wish(instructions=given or self._instructions, procedures=procedures)
+
+    async def _distilled(self, job_ids: Sequence[str], scope: Scope, wait: float | None) -> Distillation:
+        """Return what came of the jobs of one call, waiting for them at most *wait* seconds."""
+        worker = self._worker()
+        if not job_ids or worker is None:
+            return Distillation(status="skipped", reason="nothing new was said that a model should read")
+        await worker.wait_for(job_ids, scope, wait)
+        there = {job.id: job for job in await self._queue().jobs(scope, job_ids, at=self._clock())}
+        parts = []
+        for id in job_ids:
+            part = worker.result(id)
+            if id in there and there[id].state != "dead":
+                part = Distillation(status="pending", reason=there[id].error, job_ids=(id,))
+            elif part is None:
+                part = await self._looked_up(id, scope, there.get(id))
+            parts.append(part)
+        return _together(parts)
+
+    async def _looked_up(self, id: str, scope: Scope, dead: JobStatus | None) -> Distillation:
+        """What came of a job that another process did: the history tells."""
+        changes = await changed(self._store, id, scope)
+        return Distillation(
+            status="done" if dead is None else "failed",
+            reason=None if dead is None else dead.error,
+            job_ids=(id,),
+            batch_ids=(id,) if changes else (),
+            changes=changes,
+        )
+
+    async def _jobs_of(self, scope: Scope) -> list[JobStatus]:
+        return await self._queue().jobs(scope, at=self._clock())
+
+    def _queue(self) -> JobQueue:
+        if not isinstance(self._store, JobQueue):
+            raise ConfigError(f"{type(self._store).__name__} keeps no jobs: distillation needs a store with a queue.")
+        return self._store
+
+    def _worker(self) -> Worker | None:
+        if self._chat_model is None:
+            return None
+        if self._queue_worker is None:
+            self._queue_worker = Worker(self._queue(), self._tenant, (DISTIL,), self._work, self._clock)
+        return self._queue_worker
+
+    async def _work(self, job: Job) -> Distillation:
+        assert self._chat_model is not None
+        distiller = Distiller(
+            store=self._store,
+            embedder=await self._space.agreed(),
+            model=self._chat_model,
+            strategy=self._strategy,
+            new_id=self._new_id,
+            actor=self._actor,
+            limits=self._spending,
+        )
+        return await distiller.run(job, self._clock())
+
+
+def _together(parts: Sequence[Distillation]) -> Distillation:
+    """What several jobs of one call came to."""
+    if len(parts) == 1:
+        return parts[0]
+    statuses = {p.status for p in parts}
+    status = next((s for s in ("failed", "pending", "done") if s in statuses), "skipped")
+    first = next((p for p in parts if p.status == status), parts[0])
+    return replace(
+        first,
+        job_ids=tuple(i for p in parts for i in p.job_ids),
+        batch_ids=tuple(i for p in parts for i in p.batch_ids),
+        changes=tuple(c for p in parts for c in p.changes),
+        refused=tuple(r for p in parts for r in p.refused),
+        receipts=tuple(r for p in parts for r in p.receipts),
+        review=tuple(dict.fromkeys(i for p in parts for i in p.review)),
+    )

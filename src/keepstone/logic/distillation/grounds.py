@@ -1,0 +1,140 @@
+"""What a proposal can rest on: the messages that it names, what was shown around them, and what was known.
+
+All texts are compared in simplified characters, so that both forms of Chinese are read by one set of rules.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from keepstone.logic.distillation.hanzi import simplified
+from keepstone.logic.distillation.moments import Calendar, told
+from keepstone.logic.distillation.proposals import Known, Proposal, Source
+from keepstone.logic.distillation.quantities import Clock, Quantity, clocks, covered, quantities
+from keepstone.logic.text import CJK, stem
+
+WORD = re.compile(r"[^\W_]+(?:[.'’&+#-]*[^\W_]+)*[+#]*")
+_LATIN_WORD = re.compile(rf"(?:(?![{CJK}])[^\W_])+")
+HAN_RUN = re.compile(rf"[{CJK}]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The numbers in a text: amounts, times on the clock, and what of dates was not taken for either."""
+
+    amounts: tuple[Quantity, ...]
+    clocks: tuple[Clock, ...]
+
+
+def numbers_of(text: str, dates: Iterable[tuple[int, int]]) -> Numbers:
+    """Return the numbers of *text* outside of *dates*, places of dates that it writes out."""
+    for first, last in dates:
+        text = text[:first] + " " * (last - first) + text[last:]
+    found = clocks(text)
+    return Numbers(quantities(covered(text, (c.span for c in found))), found)
+
+
+class Grounds:
+    """The texts behind one proposal, nearest first; what they tell is worked out when it is asked for."""
+
+    def __init__(
+        self,
+        proposal: Proposal,
+        sources: Mapping[str, Source],
+        earlier: Sequence[Source],
+        known: Mapping[str, Known],
+    ) -> None:
+        everything = {s.handle: s for s in earlier} | dict(sources)
+        self.cited = tuple(everything[h] for h in proposal.sources if h in everything)
+        last = max((i for i, s in enumerate(everything.values()) if s in self.cited), default=-1)
+        shown = tuple(everything.values())[: last + 1]
+        self.context = tuple(s for s in shown if s not in self.cited)
+        handles = dict.fromkeys((*([proposal.target] if proposal.target else ()), *proposal.rests_on))
+        self.rests_on = tuple(known[h] for h in handles if h in known)
+        self.known = tuple(known.values())
+
+    @cached_property
+    def cited_text(self) -> str:
+        """The messages that the proposal names."""
+        return simplified("\n".join(s.text for s in self.cited))
+
+    @cached_property
+    def text(self) -> str:
+        """All messages up to those named, and the memories that it changes or rests on."""
+        return "\n".join((self.cited_text, simplified("\n".join([s.text for s in self.context] + self._known_texts))))
+
+    @property
+    def _known_texts(self) -> list[str]:
+        return [k.text for k in self.rests_on]
+
+    @cached_property
+    def names_text(self) -> str:
+        """Where names may stand: there, in all memories shown, and as speakers of what is named."""
+        more = [part for k in self.known for part in (k.text, *k.names)]
+        return "\n".join((self.text, *self.speakers, simplified("\n".join(more))))
+
+    @cached_property
+    def speakers(self) -> tuple[str, ...]:
+        """The names of who speaks in the messages named; of those around them if these speak of somebody by a pronoun."""
+        found = [s.speaker for s in self.cited if s.speaker]
+        if _ANAPHOR.search(self.cited_text):
+            found += [s.speaker for s in self.context if s.speaker]
+        return tuple(simplified(n) for n in dict.fromkeys(found))
+
+    @cached_property
+    def own_names(self) -> frozenset[str]:
+        """The words of the names of who speaks in the messages named, in lower case."""
+        return frozenset(w.lower() for s in self.cited if s.speaker for w in WORD.findall(simplified(s.speaker)))
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """The words of what may hold names, in lower case, and neighbours written as one."""
+        found: set[str] = set()
+        for whole in WORD.findall(self.names_text):
+            found |= {whole.lower(), whole.lower().removesuffix("'s").removesuffix("’s")}
+        plain = [w.lower() for w in _LATIN_WORD.findall(self.names_text)]
+        found.update(plain)
+        found.update(a + b for a, b in zip(plain, plain[1:], strict=False))
+        found.update(a + b + c for a, b, c in zip(plain, plain[1:], plain[2:], strict=False))
+        return frozenset(found)
+
+    @cached_property
+    def stems(self) -> frozenset[str]:
+        """The stems of `words`."""
+        return frozenset(stem(w) for w in self.words)
+
+    @cached_property
+    def pairs(self) -> frozenset[str]:
+        """The pairs of neighbouring Chinese characters in what may hold names, and the single ones."""
+        found: set[str] = set()
+        for run in HAN_RUN.findall(self.names_text):
+            found.update(run)
+            found.update(run[i : i + 2] for i in range(len(run) - 1))
+        return frozenset(found)
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        """The numbers of messages and memories behind the proposal."""
+        told_by = [self._numbers_of(s.text) for s in (*self.cited, *self.context, *self.rests_on)]
+        return Numbers(tuple(q for n in told_by for q in n.amounts), tuple(c for n in told_by for c in n.clocks))
+
+    @staticmethod
+    def _numbers_of(text: str) -> Numbers:
+        text = simplified(text)
+        return numbers_of(text, [(m.span.start, m.span.end) for m in told(text, None, ()).mentions])
+
+    @cached_property
+    def calendar(self) -> Calendar:
+        """What the messages and memories behind the proposal tell of times."""
+        times = [(s.text, s.said_at) for s in (*self.cited, *self.context)]
+        times += [(k.text, at) for k in self.rests_on for at in (k.valid_from, k.valid_to)]
+        tells = [told(simplified(t), at, quantities(simplified(t))) for t, at in times]
+        return Calendar(tells, [q.value for q in self.numbers.amounts])
+
+
+_ANAPHOR = re.compile(
+    r"\b(?:you|your|yours|he|him|his|she|her|hers|they|them|their|we|us|our)\b|[你您他她]|咱|我们|大家", re.IGNORECASE
+)

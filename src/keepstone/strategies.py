@@ -1,0 +1,226 @@
+"""How a model is asked for changes: in one pass, or by the two steps that Mem0 introduced. Either way, code decides."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from keepstone.chat import ChatReply, ChatRequest, ToolCall
+from keepstone.errors import ConfigError
+from keepstone.logic.distillation import Proposal, UnreadableReplyError, asking, check, parse, planning
+from keepstone.logic.distillation.material import Material, Piece
+from keepstone.logic.text import tokens
+from keepstone.results import Refused
+from keepstone.types import Kind, MemoryRecord
+
+# Asks the model, and keeps the receipt; the second argument says what for.
+Ask = Callable[[ChatRequest, str], Awaitable[ChatReply]]
+# Returns the current distilled memories nearest to some texts, so many for each at most.
+Look = Callable[[Sequence[str], int], Awaitable[Sequence[MemoryRecord]]]
+
+KNOWN_MAX = 15
+KNOWN_PER_MESSAGE = 5
+NEAREST = 5
+REFUSED_TEXT_CHARS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposed:
+    """What one call came to: `accepted` may be carried out, `refused` may not.
+
+    `material` is what the handles mean. `failure` says why something is left that a person should look at, with the
+    raw `reply`; None if all is well.
+    """
+
+    material: Material
+    prompt: str
+    accepted: tuple[Proposal, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    failure: str | None = None
+    reply: str | None = None
+
+
+class Strategy(Protocol):
+    """A way of asking a model for changes."""
+
+    @property
+    def name(self) -> str:
+        """The name by which it is chosen, and which the history shows."""
+        ...
+
+    async def propose(self, material: Material, ask: Ask, look: Look) -> Proposed:
+        """Return what the model proposes for *material* (whose known memories are for the strategy to look up).
+
+        Raises:
+            ProviderError: the model failed.
+        """
+        ...
+
+
+class SinglePass:
+    """One call that deduces and decides; a second one only to correct what was refused."""
+
+    name = asking.SINGLE_PASS
+
+    async def propose(self, material: Material, ask: Ask, look: Look) -> Proposed:
+        """Return what the model proposes, after at most one round of repair.
+
+        Raises:
+            ProviderError: the model failed.
+        """
+        known = await look([p.text for p in material.new], KNOWN_PER_MESSAGE)
+        material = replace(material, known=tuple(known[:KNOWN_MAX]))
+        request = asking.single_pass(material)
+        reply = await ask(request, "distil")
+        first = _read(reply, material)
+        if first.failure is None and not first.refused:
+            return first
+        if reply.finish == "refusal":
+            return first
+        again = (
+            asking.reread(request, reply.text, first.failure, material)
+            if first.failure is not None
+            else asking.repair(request, reply.text, first.refused, material)
+        )
+        second = await ask(again, "repair")
+        return _repaired(first, _read(second, material, beside=first.accepted), len(first.accepted))
+
+
+class TwoStep:
+    """The original method: deduce memories as bullet points, then let the model call tools against the nearest ones."""
+
+    name = asking.TWO_STEP
+
+    async def propose(self, material: Material, ask: Ask, look: Look) -> Proposed:
+        """Return what the model's calls of tools propose.
+
+        Raises:
+            ProviderError: the model failed.
+        """
+        request = asking.deduction(material)
+        deduced = _bullets((await ask(request, "deduce")).text)
+        if not deduced:
+            return Proposed(material=material, prompt=request.prompt)
+        known = await look(deduced, NEAREST)
+        material = replace(material, known=tuple(known))
+        request = asking.choice(material, deduced)
+        reply = await ask(request, "choose")
+        proposals, malformed = _called(reply.tool_calls, material)
+        found = _checked(proposals, material)
+        refused = (*malformed, *found.refused)
+        failure = f"{len(refused)} of the model's calls were refused" if refused else None
+        return replace(found, prompt=request.prompt, refused=refused, failure=failure, reply=_raw(reply))
+
+
+STRATEGIES: Mapping[str, Strategy] = {s.name: s for s in (SinglePass(), TwoStep())}
+
+
+def strategy(choice: Strategy | str) -> Strategy:
+    """Return the strategy of this name; an object is returned as it is.
+
+    Raises:
+        ConfigError: there is no such strategy.
+    """
+    if not isinstance(choice, str):
+        return choice
+    if choice not in STRATEGIES:
+        raise ConfigError(f"Unknown strategy {choice!r}; known: {', '.join(STRATEGIES)}.")
+    return STRATEGIES[choice]
+
+
+def _read(reply: ChatReply, material: Material, beside: Sequence[Proposal] = ()) -> Proposed:
+    """Return what a reply proposes, checked together with those accepted before."""
+    prompt = asking.single_pass(material).prompt
+    if reply.finish == "refusal":
+        return Proposed(material=material, prompt=prompt, failure="the model refused to answer", reply=reply.text)
+    try:
+        parsed = parse(reply.text)
+    except UnreadableReplyError as error:
+        return Proposed(material=material, prompt=prompt, failure=str(error), reply=reply.text)
+    found = _checked((*beside, *parsed.items), material)
+    malformed = tuple(
+        Refused(text=m.raw[:REFUSED_TEXT_CHARS], reason="malformed", detail=m.detail) for m in parsed.malformed
+    )
+    failure = None
+    if parsed.truncated or reply.finish == "length":
+        failure = f"it was cut off after {len(parsed.items)} changes; give only the changes after those"
+    return replace(found, prompt=prompt, refused=(*malformed, *found.refused), failure=failure, reply=reply.text)
+
+
+def _checked(proposals: Sequence[Proposal], material: Material) -> Proposed:
+    kinds = (Kind.FACT, Kind.PROCEDURE) if material.procedures else (Kind.FACT,)
+    checked = check(
+        proposals,
+        sources=planning.sources_of(material),
+        earlier=planning.earlier_of(material),
+        known=planning.known_of(material),
+        kinds=kinds,
+    )
+    return Proposed(material=material, prompt="", accepted=checked.accepted, refused=checked.refused)
+
+
+def _repaired(first: Proposed, second: Proposed, before: int) -> Proposed:
+    """Join both rounds: what was refused first and is neither corrected nor refused again, the model took back."""
+    corrected = len(second.accepted) - before
+    refused = second.refused if corrected >= len(first.refused) else (*first.refused, *second.refused)
+    if second.failure is not None and not second.accepted:
+        return replace(first, failure=second.failure, reply=second.reply)
+    failure = second.failure
+    if failure is None and second.refused:
+        failure = f"{len(second.refused)} changes were refused after a repair"
+    accepted = second.accepted or first.accepted
+    return replace(first, accepted=accepted, refused=tuple(dict.fromkeys(refused)), failure=failure, reply=second.reply)
+
+
+def _bullets(text: str) -> list[str]:
+    lines = (line.strip() for line in text.splitlines())
+    return [b for line in lines if line[:1] in ("-", "*", "•", "·") and (b := line[1:].strip())]
+
+
+def _called(calls: Collection[ToolCall], material: Material) -> tuple[list[Proposal], tuple[Refused, ...]]:
+    """Return the calls of tools as proposals; the method names no sources, so those are found by their words."""
+    proposals: list[Proposal] = []
+    malformed: list[Refused] = []
+    known = material.known_by_handle()
+    for call in calls:
+        arguments = _arguments(call)
+        text, target = arguments.get("memory"), arguments.get("target")
+        record = known.get(target or "")
+        if call.name == "add_memory" and text:
+            proposals.append(Proposal(op="add", text=text, sources=_attributed(text, material.new)))
+        elif call.name == "update_memory" and text:
+            proposals.append(
+                Proposal(op="supersede", text=text, target=target, sources=_attributed(text, material.new))
+            )
+        elif call.name == "delete_memory" and target:
+            text = record.text if record is not None else target
+            proposals.append(Proposal(op="delete", text=text, target=target, sources=_attributed(text, material.new)))
+        else:
+            shown = f"{call.name}({call.arguments})"[:REFUSED_TEXT_CHARS]
+            malformed.append(
+                Refused(text=shown, reason="malformed", detail="This is no call of a tool that was offered.")
+            )
+    return proposals, tuple(malformed)
+
+
+def _arguments(call: ToolCall) -> dict[str, str]:
+    try:
+        found = json.loads(call.arguments)
+    except ValueError:
+        return {}
+    return {k: v for k, v in found.items() if isinstance(v, str)} if isinstance(found, dict) else {}
+
+
+def _attributed(text: str, new: Sequence[Piece]) -> tuple[str, ...]:
+    """Return the handles of the new pieces that share the most words with *text*; all of them if none shares any."""
+    said = set(tokens(text))
+    shared = {f"m{n}": len(said & set(tokens(p.text))) for n, p in enumerate(new, 1)}
+    most = max(shared.values(), default=0)
+    return tuple(h for h, count in shared.items() if count == most)
+
+
+def _raw(reply: ChatReply) -> str:
+    calls = [f"{c.name}({c.arguments})" for c in reply.tool_calls]
+    return "\n".join([reply.text, *calls]).strip()
