@@ -36,6 +36,7 @@ from keepstone.errors import (
 )
 from keepstone.limits import Limits
 from keepstone.memory import AsyncMemory
+from keepstone.profiles import Profile, ProfileLine
 from keepstone.results import AddResult, Duplicate, Forgotten, Suggestion
 from keepstone.traces import Expected, SignalGap, Stage, StageCounts, Trace
 from keepstone.types import (
@@ -93,6 +94,8 @@ __all__ = [
     "MissingExtraError",
     "NotFoundError",
     "Page",
+    "Profile",
+    "ProfileLine",
     "ProviderError",
     "RateLimitError",
     "Scope",

@@ -48,7 +48,8 @@ async def assemble(
     """
     search = request.search
     always = [evidence.of_record(r) for r in await _standing(store, search, now)]
-    hits = await recall.search(store, embedder, search, now=now)
+    # Whether a statement says all of its episode that the question needs is seen here, line by line.
+    hits = await recall.search(store, embedder, replace(search, merge=False), now=now)
     leading = hits[: considered(request.budget.tokens)]
     said = [h.id for h in leading if h.memory.kind is Kind.EPISODE]
     around = await store.neighbours(said, search.scope, 1, 1) if said else []
@@ -124,11 +125,13 @@ async def _standing(store: Store, search: SearchRequest, now: datetime) -> Seque
     page = await store.get_all(
         ListQuery(
             scope=search.scope,
-            at=now,
+            at=search.known_at or now,
             limit=STANDING_MAX,
             where=important if search.where is None else And((search.where, important)),
             kinds=kinds,
             include_superseded=False,
+            as_of=search.as_of,
+            known_at=search.known_at,
         )
     )
     # Profiles first, then what matters most, then what was learned last: the order in which room is given.

@@ -102,13 +102,17 @@ class Memory(BlockingLearning):
         include_expired: bool = False,
         include_superseded: bool = True,
         all_scopes: bool = False,
+        as_of: datetime | str | None = None,
+        known_at: datetime | str | None = None,
         explain: bool = False,
     ) -> list[Hit]:
         """Return the memories of a scope that best match *query*, best first.
 
         An empty list means that nothing reached *min_score* (0 to 1); it is not an error. *filters* (see
         `keepstone.filters`) and *kinds* narrow the scope. Superseded memories rank lower and are marked by their
-        status; retired ones never come back. *explain* adds to each hit the signals that found it.
+        status; retired ones never come back. A fact and the message that says it are one hit. *as_of* (valid time) asks
+        what held in the world at a moment, by what is known now; *known_at* (recorded time) what the store knew then,
+        and how it read. *explain* adds to each hit the signals that found it.
 
         Raises:
             InvalidRequestError: bad input, or no scope and not *all_scopes* (ScopeError).
@@ -129,6 +133,8 @@ class Memory(BlockingLearning):
                 include_expired=include_expired,
                 include_superseded=include_superseded,
                 all_scopes=all_scopes,
+                as_of=as_of,
+                known_at=known_at,
                 explain=explain,
             )
         )
@@ -149,6 +155,8 @@ class Memory(BlockingLearning):
         kinds: Sequence[Kind | str] | None = None,
         include_superseded: bool = True,
         all_scopes: bool = False,
+        as_of: datetime | str | None = None,
+        known_at: datetime | str | None = None,
     ) -> Context:
         """Return the most evidence for *query* that fits into *max_tokens*, as text for a prompt, with citations.
 
@@ -178,6 +186,8 @@ class Memory(BlockingLearning):
                 kinds=kinds,
                 include_superseded=include_superseded,
                 all_scopes=all_scopes,
+                as_of=as_of,
+                known_at=known_at,
             )
         )
 
@@ -198,6 +208,8 @@ class Memory(BlockingLearning):
         include_superseded: bool = True,
         max_tokens: int = 1000,
         all_scopes: bool = False,
+        as_of: datetime | str | None = None,
+        known_at: datetime | str | None = None,
     ) -> Trace:
         """Return how `search` and `context` answer *question*, and where each memory of *expect* was lost on the way.
 
@@ -226,6 +238,8 @@ class Memory(BlockingLearning):
                 include_superseded=include_superseded,
                 max_tokens=max_tokens,
                 all_scopes=all_scopes,
+                as_of=as_of,
+                known_at=known_at,
             )
         )
 
@@ -259,10 +273,13 @@ class Memory(BlockingLearning):
         include_expired: bool = False,
         include_superseded: bool = True,
         all_scopes: bool = False,
+        as_of: datetime | str | None = None,
+        known_at: datetime | str | None = None,
     ) -> Page:
         """Return a page of the memories of a scope in the order of their sequence.
 
         `next_cursor` of one page is *cursor* of the next; pages stay complete and disjoint while others write.
+        *as_of* and *known_at* are those of `search`.
 
         Raises:
             InvalidRequestError: bad input, or no scope and not *all_scopes* (ScopeError).
@@ -280,6 +297,8 @@ class Memory(BlockingLearning):
                 include_expired=include_expired,
                 include_superseded=include_superseded,
                 all_scopes=all_scopes,
+                as_of=as_of,
+                known_at=known_at,
             )
         )
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from keepstone.blocking_changing import BlockingChanging
+from keepstone.blocking_describing import BlockingDescribing
 from keepstone.learning import FeedbackValue
 from keepstone.portal import portal
 from keepstone.results import JobStatus, Usage
 from keepstone.types import Change
 
 
-class BlockingLearning(BlockingChanging):
+class BlockingLearning(BlockingDescribing):
     """The verbs of distillation and of feedback, without `await`."""
 
     def flush(

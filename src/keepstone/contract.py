@@ -164,7 +164,11 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListQuery:
-    """Which memories to list, in the order of partition and sequence."""
+    """Which memories to list, in the order of partition and sequence.
+
+    With `categorised`, only those that have a category, and of those in each partition the last said or revised first:
+    one page, whose `next_cursor` only says that there is more.
+    """
 
     scope: Scope
     at: datetime
@@ -174,6 +178,7 @@ class ListQuery:
     kinds: tuple[Kind, ...] = ()
     include_expired: bool = False
     include_superseded: bool = True
+    categorised: bool = False
     as_of: datetime | None = None
     known_at: datetime | None = None
 

@@ -110,19 +110,23 @@ async def add(
         earlier = await store.batch(scope, request.idempotency_key)
         if earlier is not None and earlier[1] != fingerprint:
             raise ConflictError("This idempotency key was used for another request.")
-    cut = [units(m.content, m.name) for m in request.messages]
+    # Its patterns take long to compile: a process that only reads must not.
+    from keepstone.logic.profile import sections
+
+    # The words of a text are remembered for a moment: what asks for them comes one after the other.
+    read = [(units(m.content, m.name), sections(m.content, m.role) if request.infer else ()) for m in request.messages]
+    cut, told = [u for u, _ in read], [s for _, s in read]
     began = [_began(m, of, now) for m, of in zip(request.messages, cut, strict=True)]
     # What is there already needs no vector; only messages with an id or a time can be told before they are written.
     there = [earlier is not None] * len(cut)
     if earlier is None and any(m.id is not None or m.timestamp is not None for m in request.messages):
-        there = await store.known(_appends(request, cut, began, now, new_id))
+        there = await store.known(_appends(request, cut, began, told, now, new_id))
     echoes = await _echoes(store, request, there, now)
     idle = [old or i in echoes for i, old in enumerate(there)]
     wanted = [(m.content, m.name, u) for m, u, idles in zip(request.messages, cut, idle, strict=True) if not idles]
     embedded = iter(await embed_units(embedder, wanted))
     indexed = [u if idles else next(embedded) for u, idles in zip(cut, idle, strict=True)]
-    appends = _appends(request, indexed, began, now, new_id)
-    # Its patterns take long to compile: a process that only reads must not.
+    appends = _appends(request, indexed, began, told, now, new_id)
     from keepstone import requests
 
     asked = requests.asked(request.messages) if request.infer else {}
@@ -164,13 +168,14 @@ def _appends(
     request: AddRequest,
     units_of: Sequence[tuple[NewUnit, ...]],
     began: Sequence[datetime | None],
+    told: Sequence[tuple[str, ...]],
     now: datetime,
     new_id: NewId,
 ) -> list[AppendMessage]:
     scope, place = request.scope, bucket(request.scope)
     keys = replay.replay_keys(request.messages, scope)
     appends = []
-    for message, replay_key, of, since in zip(request.messages, keys, units_of, began, strict=True):
+    for message, replay_key, of, since, about in zip(request.messages, keys, units_of, began, told, strict=True):
         message_id = new_id(now, place)
         statement = replay.statement_key(message.content, message.role, message.name, scope)
         memory = NewMemory(
@@ -178,6 +183,7 @@ def _appends(
             scope=scope,
             text=message.content,
             units=of,
+            categories=about,
             metadata={**request.metadata, **message.metadata},
             language=language(message.content),
             role=message.role,
@@ -317,6 +323,7 @@ def _record(outcome: Outcome, operation: Operation, at: datetime) -> MemoryRecor
         revision=1,
         sequence=outcome.sequence or 0,
         metadata=memory.metadata,
+        categories=memory.categories,
         language=memory.language,
         role=memory.role,
         name=memory.name,

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
 from keepstone import door
-from keepstone.changing import Changing
 from keepstone.contract import Job
+from keepstone.describing import Describing
 from keepstone.distilling import Distiller, changed
 from keepstone.errors import ConfigError, NotFoundError
 from keepstone.jobs import Worker, owner_of
 from keepstone.operations import Feedback
 from keepstone.protocols import JobQueue
-from keepstone.queueing import DISTIL
+from keepstone.queueing import DISTIL, Wish
 from keepstone.results import Distillation, JobStatus, Usage
 from keepstone.types import Change, Scope
 
@@ -24,7 +25,7 @@ FeedbackValue = Literal["positive", "negative", "very_negative"]
 STEPS: dict[str, float] = {"positive": 0.25, "negative": -0.25, "very_negative": -0.5}
 
 
-class Learning(Changing):
+class Learning(Describing):
     """The verbs of distillation and of feedback."""
 
     _queue_worker: Worker | None = None
@@ -50,11 +51,14 @@ class Learning(Changing):
         worker = self._worker()
         if worker is None:
             raise ConfigError("There is no chat model: give chat_model, such as chat_model='openai:gpt-5-mini'.")
+        seconds = None if timeout is None else door.seconds(timeout, "timeout")
+        loop = asyncio.get_running_loop()
+        deadline = None if seconds is None else loop.time() + seconds
         waiting = await self._jobs_of(scope)
         lanes = {owner_of(job.scope): None for job in waiting if job.state != "dead"}
         for owner in lanes:
             mine = [job.id for job in waiting if owner_of(job.scope) == owner]
-            await worker.wait_for(mine, owner, None if timeout is None else door.seconds(timeout, "timeout"))
+            await worker.wait_for(mine, owner, None if deadline is None else max(0.0, deadline - loop.time()))
         return await self._jobs_of(scope)
 
     async def jobs(
@@ -142,6 +146,13 @@ class Learning(Changing):
         if self._queue_worker is not None:
             await self._queue_worker.close()
         await self._release()
+
+    def _wish(self, instructions: str | None, procedures: bool) -> Wish | None:
+        """Return what a model is asked to make of messages, None without a model."""
+        if self._chat_model is None:
+            return None
+        given = None if instructions is None else door.text(instructions, "instructions", self._limits)
+        return Wish(instructions=given or self._instructions, procedures=procedures)
 
     async def _distilled(self, job_ids: Sequence[str], scope: Scope, wait: float | None) -> Distillation:
         """Return what came of the jobs of one call, waiting for them at most *wait* seconds."""

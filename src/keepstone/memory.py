@@ -16,7 +16,6 @@ from keepstone.logic.budget import Budget
 from keepstone.logic.counting import count_tokens
 from keepstone.logic.layout import FORMATS
 from keepstone.protocols import Embedder
-from keepstone.queueing import Wish
 from keepstone.results import AddResult
 from keepstone.traces import Trace
 from keepstone.types import Context, ContextFormat, Hit, Kind, MemoryRecord, Message, Page, Stats, TokenCounter
@@ -83,12 +82,6 @@ class AsyncMemory(Learning):
         """
         key = idempotency_key
         seconds = None if wait is None else door.seconds(wait, "wait")
-        wish = Wish(
-            instructions=self._instructions
-            if instructions is None
-            else door.text(instructions, "instructions", self._limits),
-            procedures=procedures,
-        )
         scope = self._scope(user_id, agent_id, app_id, run_id)
         request = ingest.AddRequest(
             scope=scope,
@@ -98,17 +91,13 @@ class AsyncMemory(Learning):
             idempotency_key=None if key is None else door.opaque(key, "idempotency_key", self._limits),
             infer=infer,
             recalled=self._recalled.texts(scope) if infer else (),
-            wish=wish if self._chat_model is not None else None,
+            wish=self._wish(instructions, procedures) if infer else None,
         )
+        embedder = await self._space.agreed()
         result, jobs = await ingest.add(
-            self._store,
-            await self._space.agreed(),
-            request,
-            now=self._clock(),
-            new_id=self._new_id,
-            actor=self._actor,
+            self._store, embedder, request, now=self._clock(), new_id=self._new_id, actor=self._actor
         )
-        if request.wish is None or not infer:
+        if request.wish is None:
             return result
         return replace(result, distilled=await self._distilled(jobs, scope, seconds))
 
@@ -127,13 +116,17 @@ class AsyncMemory(Learning):
         include_expired: bool = False,
         include_superseded: bool = True,
         all_scopes: bool = False,
+        as_of: datetime | str | None = None,
+        known_at: datetime | str | None = None,
         explain: bool = False,
     ) -> list[Hit]:
         """Return the memories of a scope that best match *query*, best first.
 
         An empty list means that nothing reached *min_score* (0 to 1); it is not an error. *filters* (see
         `keepstone.filters`) and *kinds* narrow the scope. Superseded memories rank lower and are marked by their
-        status; retired ones never come back. *explain* adds to each hit the signals that found it.
+        status; retired ones never come back. A fact and the message that says it are one hit. *as_of* (valid time) asks
+        what held in the world at a moment, by what is known now; *known_at* (recorded time) what the store knew then,
+        and how it read. *explain* adds to each hit the signals that found it.
 
         Raises:
             InvalidRequestError: bad input, or no scope and not *all_scopes* (ScopeError).
@@ -151,6 +144,8 @@ class AsyncMemory(Learning):
             include_superseded=include_superseded,
             explain=explain,
             partitions_max=self._limits.fan_out_partitions_max,
+            as_of=door.moment(as_of, "as_of"),
+            known_at=door.moment(known_at, "known_at"),
         )
         hits = await recall.search(self._store, await self._space.agreed(), request, now=self._clock())
         self._recalled.enter(h.memory for h in hits)
@@ -172,6 +167,8 @@ class AsyncMemory(Learning):
         kinds: Sequence[Kind | str] | None = None,
         include_superseded: bool = True,
         all_scopes: bool = False,
+        as_of: datetime | str | None = None,
+        known_at: datetime | str | None = None,
     ) -> Context:
         """Return the most evidence for *query* that fits into *max_tokens*, as text for a prompt, with citations.
 
@@ -198,6 +195,8 @@ class AsyncMemory(Learning):
                 include_superseded=include_superseded,
                 explain=True,
                 partitions_max=self._limits.fan_out_partitions_max,
+                as_of=door.moment(as_of, "as_of"),
+                known_at=door.moment(known_at, "known_at"),
             ),
             format=door.one_of(format, "format", FORMATS),
             budget=Budget(
@@ -226,6 +225,8 @@ class AsyncMemory(Learning):
         include_superseded: bool = True,
         max_tokens: int = 1000,
         all_scopes: bool = False,
+        as_of: datetime | str | None = None,
+        known_at: datetime | str | None = None,
     ) -> Trace:
         """Return how `search` and `context` answer *question*, and where each memory of *expect* was lost on the way.
 
@@ -250,6 +251,8 @@ class AsyncMemory(Learning):
                 include_superseded=include_superseded,
                 explain=True,
                 partitions_max=self._limits.fan_out_partitions_max,
+                as_of=door.moment(as_of, "as_of"),
+                known_at=door.moment(known_at, "known_at"),
             ),
             max_tokens=door.count(max_tokens, "max_tokens", self._limits.context_tokens_max),
             counter=count_tokens,
@@ -288,23 +291,29 @@ class AsyncMemory(Learning):
         include_expired: bool = False,
         include_superseded: bool = True,
         all_scopes: bool = False,
+        as_of: datetime | str | None = None,
+        known_at: datetime | str | None = None,
     ) -> Page:
         """Return a page of the memories of a scope in the order of their sequence.
 
         `next_cursor` of one page is *cursor* of the next; pages stay complete and disjoint while others write.
+        *as_of* and *known_at* are those of `search`.
 
         Raises:
             InvalidRequestError: bad input, or no scope and not *all_scopes* (ScopeError).
         """
+        known = door.moment(known_at, "known_at")
         query = ListQuery(
             scope=self._scope(user_id, agent_id, app_id, run_id, everything=all_scopes),
-            at=self._clock(),
+            at=known or self._clock(),
             limit=door.count(limit, "limit", self._limits.page_items_max),
             cursor=None if cursor is None else door.opaque(cursor, "cursor", self._limits),
             where=self._where(filters),
             kinds=door.kinds(kinds),
             include_expired=include_expired,
             include_superseded=include_superseded,
+            as_of=door.moment(as_of, "as_of"),
+            known_at=known,
         )
         return await self._store.get_all(query)
 

@@ -106,6 +106,18 @@ def found_chat_model() -> tuple[str, str] | None:
     return None
 
 
+def list_price(name: str) -> tuple[float, float] | None:
+    """Return the list price of the chat model *name*, in US dollars a million tokens of input and of output, if known.
+
+    It is that of the provider's own endpoint.
+    """
+    from keepstone.llms._prices import price_usd
+
+    host = f"api.{name.partition(':')[0]}.com"
+    read, written = (price_usd(host, name, *tokens, None) for tokens in ((1_000_000, 0), (0, 1_000_000)))
+    return None if read is None or written is None else (read, written)
+
+
 def _named_chat_model(name: str) -> ChatModel:
     if name == "auto":
         found = found_chat_model()

@@ -22,7 +22,12 @@ CANDIDATES_MIN = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRequest:
-    """What one call of `search` asks for, checked; `query` is in normal form."""
+    """What one call of `search` asks for, checked; `query` is in normal form.
+
+    With `merge`, a distilled memory and the episodes that say it are one hit. `as_of` is a moment in the world: what
+    did not hold then is left out. `known_at` is a moment of the store: everything is as it was recorded then, expiry
+    and the reading of the question included.
+    """
 
     query: str
     scope: Scope
@@ -34,6 +39,9 @@ class SearchRequest:
     include_superseded: bool
     explain: bool
     partitions_max: int
+    merge: bool = True
+    as_of: datetime | None = None
+    known_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +74,12 @@ async def search(store: Store, embedder: Embedder | None, request: SearchRequest
         limit=request.limit,
         min_score=request.min_score,
         explain=request.explain,
+        merge=request.merge,
+        include_outdated=request.include_superseded,
     )
     clock.mark("rank")
-    records = {r.id: r for r in await store.get([r.candidate.memory_id for r in ranked], request.scope)}
+    ids = [r.candidate.memory_id for r in ranked]
+    records = {r.id: r for r in await store.get(ids, request.scope, known_at=request.known_at)}
     clock.mark("fetch")
     return hits_of(ranked, records, clock.milliseconds if request.explain else None)
 
@@ -83,12 +94,13 @@ async def looked_for(embedder: Embedder | None, request: SearchRequest, *, now: 
     if embedder is not None:
         vector = checked(await embedder.embed([request.query], "query"), 1, embedder.key)[0]
     calibration = calibration_of(None if embedder is None else embedder.key.name, language(request.query))
-    question = read(request.query, now)
+    asked_at = request.known_at or now
+    question = read(request.query, asked_at)
     query = CandidateQuery(
         scope=request.scope,
         terms=term_counts(request.query)[0],
         vector=vector,
-        at=now,
+        at=asked_at,
         limit=max(CANDIDATES_MIN, 2 * request.limit),
         where=request.where,
         kinds=request.kinds,
@@ -97,6 +109,8 @@ async def looked_for(embedder: Embedder | None, request: SearchRequest, *, now: 
         embedder=embedder.key if embedder is not None else None,
         partitions_max=request.partitions_max,
         alike=None if question.intent is Intent.ANY else calibration.same_matter,
+        as_of=request.as_of,
+        known_at=request.known_at,
     )
     return Look(query=query, calibration=calibration, question=question)
 
@@ -137,6 +151,8 @@ def hits_of(
                 memory=record,
                 sources=record.sources,
                 explanation=explanation,
+                evidence=entry.evidence,
+                outdated=entry.outdated,
             )
         )
     return hits

@@ -22,6 +22,8 @@ class Stage(StrEnum):
     NO_MEMORY = "no memory"
     ERASED = "erased"
     RETIRED = "retired"
+    NOT_KNOWN = "not known then"
+    NOT_VALID = "not valid then"
     SUPERSEDED = "superseded"
     EXPIRED = "expired"
     FILTERED = "filtered"
@@ -54,8 +56,9 @@ class Expected:
     the memories ranked with at least `min_score`; `score` goes from 0 to 1. Both, and `fused` and `signals`, say where
     it stands or, if it was not a candidate, would stand; they are empty for what was lost before. `gaps` come largest
     first. `change` took it away, without the texts, which only `history` shows. `condition` is the part of the filter
-    that it fails. `other_id` is the memory that superseded it, covers it or says the same. `in_context` is whether a
-    context shows it, whatever was lost before.
+    that it fails. `other_id` is the memory that superseded it, covers it or says the same. `hit_id` is the memory whose
+    hit it belongs to: its own, or a memory distilled from it. `in_context` is whether a context shows it or that one,
+    whatever was lost before.
     """
 
     id: str
@@ -71,6 +74,7 @@ class Expected:
     change: Change | None = None
     condition: Mapping[str, Any] | None = None
     other_id: str | None = None
+    hit_id: str | None = None
     in_context: bool = False
 
     def to_dict(self) -> dict[str, Any]:
@@ -91,7 +95,8 @@ class StageCounts:
     """How much was left after each stage: units (memories, or passages of long ones), then memories.
 
     `units` are all that the scope sees, `candidates` those that the index proposed. `ranked` are the candidates'
-    memories, `scored` those with at least `min_score`, `shown` the hits, `in_context` what a context shows.
+    memories (a distilled one and the episodes that say it count once), `scored` those with at least `min_score`,
+    `shown` the hits, `in_context` what a context shows.
     """
 
     units: int

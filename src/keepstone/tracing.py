@@ -18,7 +18,9 @@ from keepstone.filters import failing, to_dict
 from keepstone.logic.budget import Budget
 from keepstone.logic.questions import NOTHING_ASKED
 from keepstone.logic.ranking import Ranked, rank
+from keepstone.logic.statements import outdated
 from keepstone.logic.text import language, term, tokens
+from keepstone.logic.validity import standing
 from keepstone.operations import ArchivedMemory
 from keepstone.protocols import Embedder, Store
 from keepstone.recall import Look, SearchRequest, Stopwatch
@@ -129,18 +131,26 @@ async def _answered(
     clock.mark("embed")
     found = await store.candidates(look.query)
     clock.mark("candidates")
-    ranked = _ranked(found, look)
+    ranked = _ranked(found, look, search)
     clock.mark("rank")
     scored = tuple(r for r in ranked if r.score >= search.min_score)
     shown = scored[: search.limit]
-    records = {r.id: r for r in await store.get([r.candidate.memory_id for r in shown], search.scope)}
+    ids = [r.candidate.memory_id for r in shown]
+    records = {r.id: r for r in await store.get(ids, search.scope, known_at=search.known_at)}
     clock.mark("fetch")
     hits = recall.hits_of(shown, records, dict(clock.milliseconds))
     return _Answer(look=look, found=found, ranked=ranked, scored=scored, hits=tuple(hits))
 
 
-def _ranked(found: Candidates, look: Look) -> tuple[Ranked, ...]:
-    return tuple(rank(found, look.calibration, question=look.question, explain=True))
+def _ranked(found: Candidates, look: Look, search: SearchRequest) -> tuple[Ranked, ...]:
+    ranked = rank(
+        found,
+        look.calibration,
+        question=look.question,
+        explain=True,
+        include_outdated=search.include_superseded,
+    )
+    return tuple(ranked)
 
 
 async def _context(store: Store, embedder: Embedder | None, request: TraceRequest, now: datetime) -> Context:
@@ -164,6 +174,7 @@ async def _unknown(store: Store, search: SearchRequest, terms: Sequence[str], no
             limit=1,
             include_expired=True,
             partitions_max=search.partitions_max,
+            known_at=search.known_at,
         )
         if not (await store.candidates(query)).items:
             missing.append(token)
@@ -224,7 +235,10 @@ class _Inquest:
         asked = tuple(dict.fromkeys(ids))
         origins = await _origins(self._store, self._search.scope, asked)
         memory_ids = list(dict.fromkeys(m for o in origins.values() for m in o.memories))
-        records = {r.id: r for r in await self._store.get(memory_ids, self._search.scope)}
+        scope, known_at = self._search.scope, self._search.known_at
+        records = {r.id: r for r in await self._store.get(memory_ids, scope, known_at=known_at)}
+        unknown = await self._store.get([m for m in memory_ids if m not in records], scope) if known_at else []
+        later = {r.id for r in unknown}
         histories = {m: await self._store.history(m, self._search.scope) for m in memory_ids}
         entries: list[Expected] = []
         for id in asked:
@@ -233,8 +247,12 @@ class _Inquest:
                 entries.append(_without_memory(id, origin))
                 continue
             for memory_id in origin.memories:
+                if memory_id in later and known_at is not None:
+                    entries.append(_not_known(id, memory_id, known_at))
+                    continue
                 fate = await self._fate(id, memory_id, records.get(memory_id), histories[memory_id])
-                entries.append(replace(fate, memory_id=memory_id, in_context=memory_id in self._cited))
+                shown = not self._cited.isdisjoint((memory_id, fate.hit_id))
+                entries.append(replace(fate, memory_id=memory_id, in_context=shown))
         return tuple(entries)
 
     async def _fate(self, id: str, memory_id: str, record: MemoryRecord | None, history: Sequence[Change]) -> Expected:
@@ -243,7 +261,10 @@ class _Inquest:
         excluded = self._excluded(id, record, history)
         if excluded is not None:
             return replace(excluded, text=record.text)
-        found = next((r for r in self._answer.ranked if r.candidate.memory_id == memory_id), None)
+        found = _entry_of(memory_id, self._answer.ranked)
+        if found is None and not self._search.include_superseded and memory_id in outdated(self._answer.found):
+            reason = "All that was distilled from it is superseded, and include_superseded is false."
+            return Expected(id=id, stage=Stage.SUPERSEDED, reason=reason, text=record.text)
         fate = await self._no_candidate(id, memory_id) if found is None else self._placed(id, record, found)
         superseded = record.status is Status.SUPERSEDED and fate.other_id is None
         return replace(fate, text=record.text, other_id=_superseded_by(history) if superseded else fate.other_id)
@@ -251,13 +272,18 @@ class _Inquest:
     def _excluded(self, id: str, record: MemoryRecord, history: Sequence[Change]) -> Expected | None:
         """Return why the arguments of the search exclude a memory; None if they do not."""
         search = self._search
-        if record.status is Status.SUPERSEDED and not search.include_superseded:
+        if search.as_of is not None:
+            if (stood := standing(record, search.as_of)) is not Status.CURRENT:
+                when = "did not hold yet" if stood is None else "held no longer"
+                return Expected(id=id, stage=Stage.NOT_VALID, reason=f"It {when} at {search.as_of.isoformat()}.")
+        elif record.status is Status.SUPERSEDED and not search.include_superseded:
             change = _last(history, Action.SUPERSEDE)
             reason = "It is superseded, and include_superseded is false."
             return Expected(
                 id=id, stage=Stage.SUPERSEDED, reason=reason, change=change, other_id=_superseded_by(history)
             )
-        if not search.include_expired and record.expires_at is not None and record.expires_at <= self._now:
+        now = search.known_at or self._now
+        if not search.include_expired and record.expires_at is not None and record.expires_at <= now:
             reason = f"It expired at {record.expires_at.isoformat()}, and include_expired is false."
             return Expected(id=id, stage=Stage.EXPIRED, reason=reason)
         if search.kinds and record.kind not in search.kinds:
@@ -279,8 +305,10 @@ class _Inquest:
             return Expected(id=id, stage=Stage.NOT_A_CANDIDATE, reason="The question is empty, which finds nothing.")
         own = await self._units_of(memory_id, look)
         # Ranked among the candidates of the search, so that it is placed by what the search knew.
-        together = _ranked(replace(answer.found, items=(*answer.found.items, *own)), look)
-        entry = next((r for r in together if r.candidate.memory_id == memory_id), None)
+        statements = {**self._wider.statements, **answer.found.statements}
+        items = (*answer.found.items, *own)
+        together = _ranked(replace(answer.found, items=items, statements=statements), look, self._search)
+        entry = _entry_of(memory_id, together)
         gaps = _list_gaps(answer.found, own, look.query)
         reason = f"It is on none of the lists of the {look.query.limit} best by cosine, by words, and by words around."
         if not any(c.bm25 for c in own):
@@ -313,7 +341,8 @@ class _Inquest:
 
     def _placed(self, id: str, record: MemoryRecord, entry: Ranked) -> Expected:
         search, place = self._search, self._place(self._answer.ranked, entry)
-        stage, other = Stage.FOUND, None
+        stage, other, hit_id = Stage.FOUND, None, entry.candidate.memory_id
+        shown = not self._cited.isdisjoint((record.id, hit_id))
         gaps: tuple[SignalGap, ...] = ()
         if entry.score < search.min_score:
             stage = Stage.BELOW_MIN_SCORE
@@ -325,16 +354,19 @@ class _Inquest:
                 f"It stands at place {place} of {len(self._answer.scored)}, and the limit is {search.limit}: "
                 f"fused {entry.fused:.2f} against {last.fused:.2f} of the last hit shown.{_set_back(entry)}"
             )
-        elif record.id in self._cited:
+        elif shown:
             reason = f"It is hit {place}, and in the context."
         else:
             stage = Stage.NOT_IN_CONTEXT
             why, other = self._left_out(record, place)
             reason = f"It is hit {place}, and not in the context: {why}"
-        if stage is not Stage.FOUND and record.id in self._cited:
+        if stage is not Stage.FOUND and shown:
             reason += " The context, which looks further, shows it."
+        if hit_id != record.id:
+            reason = f"It is one hit with {hit_id}, a memory distilled from it. {reason}"
         return Expected(
             id=id,
+            hit_id=hit_id,
             stage=stage,
             reason=reason,
             place=place,
@@ -359,9 +391,15 @@ class _Inquest:
             return f"{left.other_id}, which came from the same message and says it, is there.", left.other_id
         if left is not None:
             return f"{left.other_id}, in which the same speaker says the same words, is there.", left.other_id
-        if record.expires_at is not None and record.expires_at <= self._now:
+        if record.expires_at is not None and record.expires_at <= (self._search.known_at or self._now):
             return "a context never shows what has expired.", None
         return f"of {tokens_most} tokens, it takes the first {assembly.considered(tokens_most)} hits.", None
+
+
+def _entry_of(memory_id: str, ranked: Sequence[Ranked]) -> Ranked | None:
+    """Return the entry of a memory: its own, or that of a statement that stands for it."""
+    own = (r for r in ranked if r.candidate.memory_id == memory_id)
+    return next(own, None) or next((r for r in ranked if any(e.memory_id == memory_id for e in r.evidence)), None)
 
 
 def _without_memory(id: str, origin: _Origin | None) -> Expected:
@@ -372,6 +410,11 @@ def _without_memory(id: str, origin: _Origin | None) -> Expected:
         return Expected(id=id, stage=Stage.NO_MEMORY, reason="No memory was made from this message.")
     reason = f"This message only repeats the memory {origin.echo_of}, so that none was made from it."
     return Expected(id=id, stage=Stage.NO_MEMORY, reason=reason, other_id=origin.echo_of)
+
+
+def _not_known(id: str, memory_id: str, known_at: datetime) -> Expected:
+    reason = f"It was not stored yet, or was taken back, at {known_at.isoformat()}."
+    return Expected(id=id, stage=Stage.NOT_KNOWN, reason=reason, memory_id=memory_id)
 
 
 def _gone(id: str, history: Sequence[Change]) -> Expected:
@@ -402,6 +445,8 @@ def _set_back(entry: Ranked) -> str:
     found = ""
     if added.get("superseded", 0.0) < 0:
         found += f" Being superseded took {-added['superseded']:.2f} off."
+    if added.get("outdated", 0.0) < 0:
+        found += f" That all it said is superseded took {-added['outdated']:.2f} off."
     if added.get("succession", 0.0) < 0:
         found += f" A newer statement about the same took {-added['succession']:.2f} off."
     return found

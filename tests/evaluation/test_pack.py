@@ -26,7 +26,7 @@ CATEGORIES = {
     "unanswerable",
     "update",
 }
-BYTES_MAX = 65_000
+BYTES_MAX = 75_000
 
 # Measured figures less a margin of about two questions.
 FLOORS = {

@@ -51,7 +51,8 @@ def record(text: str, number: int = 1, **fields: Any) -> MemoryRecord:
 def line(text: str, number: int = 1, *, place: int | None = None, value: float = 0.0, **fields: Any) -> Evidence:
     entry = of_record(record(text, number, **fields))
     said = None if place is None else message(entry.record, place)
-    return replace(entry, message=said, value=value, score=0.5)
+    superseded = entry.record.status is Status.SUPERSEDED
+    return replace(entry, message=said, value=value, score=0.5, is_superseded=superseded)
 
 
 def message(of: MemoryRecord, place: int) -> LedgerMessage:

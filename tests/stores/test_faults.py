@@ -39,6 +39,25 @@ BROKEN = {
     "hasty adoption": "reembedding_changes_over",
     "ignored lane": "jobs_are_leased",
     "endless lease": "jobs_are_leased",
+    "endless truth": "as_of_shows_what_held",
+    "known too early": "known_at_shows_what_was_known",
+    "later text shown": "known_at_shows_what_was_known",
+    "later words indexed": "known_at_shows_what_was_known",
+    "silent about what was superseded": "statements_are_told",
+    "lease given twice": "jobs_are_claimed_once",
+    "claimed for anybody": "jobs_tell_their_state",
+    "finished without the lease": "leases_fence",
+    "ignored dedupe key": "jobs_are_deduped",
+    "lost raw reply": "jobs_tell_their_state",
+    "usage of everybody": "calls_are_counted",
+    "join that forgets its sources": "joining_gathers_sources",
+    "feedback out of bounds": "feedback_has_bounds",
+    "review without grandparents": "fallen_grounds_are_told",
+    "dependants of one step": "fallen_grounds_are_told",
+    "ground shown to strangers": "grounds_do_not_leak",
+    "ground not looked for": "grounds_do_not_leak",
+    "dropped details": "changes_say_where_they_came_from",
+    "details survive an erase": "erasing_takes_what_stands_beside",
 }
 BY_NAME = {getattr(law, "__name__", ""): law for law in LAWS}
 
@@ -62,7 +81,21 @@ async def test_fault_breaks_its_law(fault: str) -> None:
 
 @pytest.mark.parametrize(
     "fault",
-    ["leaky scope", "lost posting", "half batch", "wrong statistics", "ignored expiry", "retired message shown"],
+    [
+        "leaky scope",
+        "lost posting",
+        "half batch",
+        "wrong statistics",
+        "ignored expiry",
+        "retired message shown",
+        "endless truth",
+        "later text shown",
+        "later words indexed",
+        "silent about what was superseded",
+        "ignored dedupe key",
+        "dropped details",
+        "join that forgets its sources",
+    ],
 )
 async def test_agreement_alone_finds_it(fault: str) -> None:
     """Generated data finds faults that nobody thought of, so it must find some that somebody did."""

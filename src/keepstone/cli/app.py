@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 import keepstone
-from keepstone.cli import checking, evaluating, moving, output, reading, writing
+from keepstone.cli import checking, describing, evaluating, learning, moving, output, reading, recording, writing
 from keepstone.errors import InvalidRequestError, KeepstoneError
 
 FAILED, ASKED_WRONGLY = 1, 2
@@ -45,6 +45,7 @@ for name, command in (
     ("add", writing.add),
     ("search", reading.search),
     ("context", reading.context),
+    ("profile", describing.profile),
     ("trace", reading.trace),
     ("get", reading.get),
     ("list", reading.list_),
@@ -52,15 +53,21 @@ for name, command in (
     ("delete", writing.delete),
     ("history", reading.history),
     ("undo", writing.undo),
+    ("feedback", learning.feedback),
     ("erase", writing.erase),
     ("import", moving.import_),
     ("export", moving.export),
     ("stats", reading.stats),
+    ("flush", learning.flush),
+    ("jobs", learning.jobs),
+    ("usage", learning.usage),
     ("reembed", moving.reembed),
     ("doctor", checking.doctor),
     ("reset", writing.reset),
 ):
     app.command(name)(command)
+evaluating.app.command("record")(recording.record)
+evaluating.app.command("gates")(recording.gates)
 app.add_typer(evaluating.app)
 
 

@@ -76,22 +76,22 @@ def _figures(run: Evaluation) -> None:
     from keepstone.evaluation.results import SHOWN, SHOWN_BY_CATEGORY, by_category, by_pack, summary
 
     for name, rows in by_pack(run.rows).items():
-        table = _table(name, "measure", "mean", "95 % interval", "questions")
+        table = titled(name, "measure", "mean", "95 % interval", "questions")
         for measure, found in summary(rows, SHOWN).items():
             table.add_row(measure, _number(measure, found.mean), _range(measure, found), str(found.count))
         for measure, value in run.certainty.get(name, {}).items():
             table.add_row(measure, f"{value:.3f}", "", "")
-        _print(table)
+        print_table(table)
     for name, rows in by_pack(run.rows).items():
         categories = {c: (len(m), summary(m, SHOWN_BY_CATEGORY)) for c, m in by_category(rows).items()}
-        _print(_by_category(name, SHOWN_BY_CATEGORY, categories))
+        print_table(_by_category(name, SHOWN_BY_CATEGORY, categories))
     output.note(f"{len(run.rows)} questions, {len(run.misses)} misses; taken in within {run.index_seconds:.1f} s.")
 
 
 def _by_category(
     name: str, measures: Sequence[str], categories: Mapping[str, tuple[int, Mapping[str, Estimate]]]
 ) -> Table:
-    table = _table(name, "category", "n", *measures)
+    table = titled(name, "category", "n", *measures)
     for category, (count, found) in categories.items():
         cells = (_number(m, found[m].mean) if m in found else "" for m in measures)
         table.add_row(Text(output.one_line(category)), str(count), *cells)
@@ -103,16 +103,17 @@ def _differences(first: Evaluation, second: Evaluation) -> None:
 
     for name, found in differences(first, second).items():
         title = f"{name}: {first.name}, then {second.name}"
-        table = _table(title, "measure", "first", "second", "difference", "95 % interval", "questions")
+        table = titled(title, "measure", "first", "second", "difference", "95 % interval", "questions")
         for d in found:
             change = _number(d.measure, d.difference.mean, sign="+")
             cells = (_number(d.measure, d.first), _number(d.measure, d.second), change)
             table.add_row(d.measure, *cells, _range(d.measure, d.difference, sign="+"), str(d.difference.count))
-        _print(table)
+        print_table(table)
 
 
-def _table(title: str, *headings: str) -> Table:
-    table = Table(
+def titled(title: str, *headings: str) -> Table:
+    """Return an empty table; all columns but the first are aligned to the right."""
+    made = Table(
         title=Text(output.one_line(title), style="bold"),
         title_justify="left",
         box=box.SIMPLE_HEAD,
@@ -120,15 +121,16 @@ def _table(title: str, *headings: str) -> Table:
         show_edge=False,
     )
     for number, heading in enumerate(headings):
-        table.add_column(
+        made.add_column(
             Text(output.one_line(heading)), justify="right" if number else "left", overflow="fold", no_wrap=number > 0
         )
-    return table
+    return made
 
 
-def _print(table: Table) -> None:
+def print_table(made: Table) -> None:
+    """Print a table and a line of space."""
     console = Console(highlight=False)
-    console.print(table)
+    console.print(made)
     console.print()
 
 

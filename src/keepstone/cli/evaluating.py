@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 import keepstone
 from keepstone import config
-from keepstone.cli import evaluated, options, output
+from keepstone.cli import evaluated, options, output, recording
 from keepstone.cli.running import Target, ids, run
 from keepstone.errors import ConfigError, InvalidRequestError
 from keepstone.types import Scope
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "run"
 RESULT_SUFFIX = ".json"
+RECORDING_SUFFIX = ".jsonl"
 SETTINGS = ("embedder", "retriever")
 
 
@@ -141,9 +142,15 @@ def check(
     embedder: options.Embedder = None,
     as_json: options.Json = False,
 ) -> None:
-    """Ask your own store the questions of a file; exit with 1 if an answer is missing. Changes nothing."""
+    """Ask your own store the questions of a file; exit with 1 if an answer is missing. Changes nothing.
+
+    A recording of `eval record` (.jsonl) is checked for its form instead, and needs no store.
+    """
     from keepstone.evaluation import asserting, assertions
 
+    if path.suffix == RECORDING_SUFFIX:
+        recording.check(path, as_json=as_json)
+        return
     given = {"min_recall": min_recall, "at_most_rank": at_most_rank, "within_tokens": within_tokens}
     wanted = assertions.load(path, {k: v for k, v in given.items() if v is not None})
     open_ones = sum(a.is_open for a in wanted.assertions)

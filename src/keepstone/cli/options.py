@@ -9,6 +9,7 @@ import typer
 
 WHOSE = "Whose memory"
 WHERE = "Where"
+MODEL = "What a model makes of it"
 
 Store = Annotated[
     Path | None,
@@ -30,9 +31,31 @@ Embedder = Annotated[
 ChatModel = Annotated[
     str | None,
     typer.Option(
+        "--model",
         "--chat-model",
         help="openai:MODEL, anthropic:MODEL, ollama:MODEL, …, auto, none. By default KEEPSTONE_CHAT_MODEL, or none.",
         rich_help_panel=WHERE,
+    ),
+]
+Instructions = Annotated[
+    str | None,
+    typer.Option(
+        "--instructions",
+        help="What the model is to keep, and what never; @FILE reads a file.",
+        metavar="TEXT|@FILE",
+        rich_help_panel=MODEL,
+    ),
+]
+Procedures = Annotated[
+    bool, typer.Option("--procedures", help="Keep how things were done, too.", rich_help_panel=MODEL)
+]
+Wait = Annotated[
+    float | None,
+    typer.Option(
+        "--wait",
+        help="Wait at most so long for the model; by default until it is done, 0 leaves it to `flush`.",
+        metavar="SECONDS",
+        rich_help_panel=MODEL,
     ),
 ]
 User = Annotated[str | None, typer.Option("--user", "-u", help="The user's id.", rich_help_panel=WHOSE)]
@@ -54,4 +77,12 @@ Kinds = Annotated[
 ]
 IncludeExpired = Annotated[bool, typer.Option("--include-expired", help="Show expired memories too.")]
 HideSuperseded = Annotated[bool, typer.Option("--hide-superseded", help="Leave out what is no longer true.")]
+AsOf = Annotated[
+    str | None,
+    typer.Option("--as-of", help="What held in the world at this ISO 8601 time with zone.", metavar="TIME"),
+]
+KnownAt = Annotated[
+    str | None,
+    typer.Option("--known-at", help="What the store knew at this ISO 8601 time with zone.", metavar="TIME"),
+]
 MemoryId = Annotated[str, typer.Argument(help="The memory's id.", metavar="ID", show_default=False)]

@@ -24,6 +24,8 @@ def search(
     kinds: options.Kinds = None,
     include_expired: options.IncludeExpired = False,
     hide_superseded: options.HideSuperseded = False,
+    as_of: options.AsOf = None,
+    known_at: options.KnownAt = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show which signals found each hit.")] = False,
     store: options.Store = None,
     embedder: options.Embedder = None,
@@ -43,6 +45,8 @@ def search(
             include_expired=include_expired,
             include_superseded=not hide_superseded,
             all_scopes=all_scopes,
+            as_of=as_of,
+            known_at=known_at,
             explain=explain,
         ),
     )
@@ -65,6 +69,8 @@ def context(
     where: options.Filter = None,
     kinds: options.Kinds = None,
     hide_superseded: options.HideSuperseded = False,
+    as_of: options.AsOf = None,
+    known_at: options.KnownAt = None,
     store: options.Store = None,
     embedder: options.Embedder = None,
     as_json: options.Json = False,
@@ -83,6 +89,8 @@ def context(
             kinds=kinds,
             include_superseded=not hide_superseded,
             all_scopes=all_scopes,
+            as_of=as_of,
+            known_at=known_at,
         ),
     )
     if as_json:
@@ -111,6 +119,8 @@ def trace(
     kinds: options.Kinds = None,
     include_expired: options.IncludeExpired = False,
     hide_superseded: options.HideSuperseded = False,
+    as_of: options.AsOf = None,
+    known_at: options.KnownAt = None,
     max_tokens: Annotated[int, typer.Option("--max-tokens", "-t", help="At most this many in the context.")] = 1000,
     store: options.Store = None,
     embedder: options.Embedder = None,
@@ -132,6 +142,8 @@ def trace(
             include_superseded=not hide_superseded,
             max_tokens=max_tokens,
             all_scopes=all_scopes,
+            as_of=as_of,
+            known_at=known_at,
         ),
     )
     if as_json:
@@ -170,6 +182,8 @@ def list_(
     kinds: options.Kinds = None,
     include_expired: options.IncludeExpired = False,
     hide_superseded: options.HideSuperseded = False,
+    as_of: options.AsOf = None,
+    known_at: options.KnownAt = None,
     store: options.Store = None,
     as_json: options.Json = False,
 ) -> None:
@@ -186,6 +200,8 @@ def list_(
             include_expired=include_expired,
             include_superseded=not hide_superseded,
             all_scopes=all_scopes,
+            as_of=as_of,
+            known_at=known_at,
         ),
     )
     if as_json:

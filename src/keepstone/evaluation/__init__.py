@@ -4,11 +4,13 @@
 
     result = evaluate([read(p) for p in own_packs()], product(), name="mine", version="1")
 
-`keepstone eval` is the same on the command line. docs/evaluation.md has the schema of packs and every measure.
+`RecordingChatModel` and `ReplayingChatModel` record what a model replies, and replay it. `keepstone eval` is the same
+on the command line. docs/evaluation.md has the schema of packs and every measure.
 """
 
 from keepstone.evaluation.measuring import evaluate
 from keepstone.evaluation.pack import Pack, Question, Record, own_packs, read
+from keepstone.evaluation.recordings import RecordingChatModel, ReplayingChatModel, read_recording
 from keepstone.evaluation.results import Evaluation, Miss, Row, differences, read_result, summary
 from keepstone.evaluation.retriever import Retriever, foreign, product
 from keepstone.evaluation.scoring import Found
@@ -20,6 +22,8 @@ __all__ = [
     "Pack",
     "Question",
     "Record",
+    "RecordingChatModel",
+    "ReplayingChatModel",
     "Retriever",
     "Row",
     "differences",
@@ -28,6 +32,7 @@ __all__ = [
     "own_packs",
     "product",
     "read",
+    "read_recording",
     "read_result",
     "summary",
 ]

@@ -7,7 +7,7 @@ import inspect
 import sys
 import tempfile
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,8 @@ from keepstone.evaluation.pack import Record, conversations
 from keepstone.evaluation.scoring import Found, said_by
 from keepstone.limits import DEFAULT_LIMITS
 from keepstone.logic.text import estimate_tokens, spoken
-from keepstone.protocols import Embedder
+from keepstone.protocols import ChatModel, Embedder
+from keepstone.results import AddResult
 from keepstone.types import Hit, Kind
 
 USER = "user"
@@ -85,24 +86,49 @@ class LastQuery:
         return self._last[1]
 
 
+def ingest(memory: Memory, clock: StandingClock, record: Record) -> Iterator[tuple[str, AddResult]]:
+    """Add the sessions of *record* in order, with *clock* at the time of each; yield each one's id and what came of it.
+
+    The messages keep the date of their session, turn ids are message ids, and each session is a run of USER.
+    """
+    for session, messages in conversations(record):
+        if messages[0].timestamp is not None:
+            clock.now = messages[0].timestamp
+        yield session, memory.add(messages, user_id=USER, run_id=session)
+
+
 class KeepstoneRetriever:
     """One record in a store of its own, in a temporary folder that goes with it.
 
     Turn ids are message ids, speakers are names, sessions are runs, and the clock stands at the time of the session. A
-    question is asked at the end of its day. *embedder* is an object or a name; "none" is words alone.
+    question is asked at the end of its day. *embedder* is an object or a name; "none" is words alone. With a
+    *chat_model*, what was said is distilled; `added` is what came of each session.
     """
 
-    def __init__(self, record: Record, embedder: Embedder | str | None = None) -> None:
+    def __init__(
+        self, record: Record, embedder: Embedder | str | None = None, chat_model: ChatModel | None = None
+    ) -> None:
         folder = tempfile.TemporaryDirectory(prefix="keepstone-evaluation-", ignore_cleanup_errors=True)
         self._clock = StandingClock()
         path = Path(folder.name) / "memory.db"
-        self.memory = Memory(path, embedder=embedder, clock=self._clock, limits=LIMITS, actor="evaluation")
+        self.memory = Memory(
+            path,
+            embedder=embedder,
+            # Nothing that the environment names may be asked, or paid.
+            chat_model=chat_model or "none",
+            clock=self._clock,
+            limits=LIMITS,
+            actor="evaluation",
+        )
         self.close = weakref.finalize(self, _release, self.memory, folder)
         self._traces = 0
-        for session, messages in conversations(record):
-            if messages[0].timestamp is not None:
-                self._clock.now = messages[0].timestamp
-            self.memory.add(messages, user_id=USER, run_id=session)
+        self.added: tuple[AddResult, ...] = ()
+        try:
+            self.added = tuple(result for _, result in ingest(self.memory, self._clock, record))
+        except BaseException:
+            # Not an object yet, so nobody else can close it.
+            self.close()
+            raise
 
     @property
     def now(self) -> datetime:
@@ -149,10 +175,19 @@ def product(embedder: str | None = None) -> Factory:
     Raises:
         ConfigError: there is no such embedder.
     """
-    made = providers.embedder(embedder)
-    # The wrapper has no close(): the record that ends first must not close what the others use.
-    shared: Embedder | str = "none" if made is None else LastQuery(made)
+    shared = shared_embedder(embedder)
     return lambda record: KeepstoneRetriever(record, shared)
+
+
+def shared_embedder(name: str | None) -> Embedder | str:
+    """Return the embedder called *name*, by default the built-in choice, for the stores of many records.
+
+    Raises:
+        ConfigError: there is no such embedder.
+    """
+    made = providers.embedder(name)
+    # The wrapper has no close(): the record that ends first must not close what the others use.
+    return "none" if made is None else LastQuery(made)
 
 
 def foreign(reference: str) -> Factory:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from keepstone.logic.text import tokens
-from keepstone.types import Hit, Kind, LedgerMessage, MemoryRecord, Scope, Span, Status
+from keepstone.types import Hit, Kind, LedgerMessage, MemoryRecord, Scope, Span
 
 CUT = "…"
 
@@ -26,7 +26,8 @@ class Evidence:
     """One memory as a line: `shown` has no line break, `message` is the one that an episode was said in, if known.
 
     `score` is that of the hit, None for a standing memory; `value` is what the hit is ranked by, in any unit; `terms`
-    are the index tokens of `shown`.
+    are the index tokens of `shown`; `episodes` are the ids of those that a statement is known to say. `is_superseded`
+    is true for what is believed no more.
     """
 
     record: MemoryRecord
@@ -36,16 +37,13 @@ class Evidence:
     score: float | None = None
     value: float = 0.0
     message: LedgerMessage | None = None
+    episodes: frozenset[str] = frozenset()
+    is_superseded: bool = False
 
     @property
     def is_statement(self) -> bool:
         """True for what was distilled: a fact, profile, procedure or summary."""
         return self.record.kind is not Kind.EPISODE
-
-    @property
-    def is_superseded(self) -> bool:
-        """True for what is believed no more."""
-        return self.record.status is Status.SUPERSEDED
 
     @property
     def when(self) -> datetime:
@@ -114,6 +112,8 @@ def of_hit(hit: Hit, messages: Messages) -> Evidence:
         score=hit.score,
         value=hit.explanation.fused if hit.explanation is not None else hit.score,
         message=message_of(hit, messages),
+        episodes=frozenset(e.memory_id for e in hit.evidence),
+        is_superseded=hit.outdated,
     )
 
 

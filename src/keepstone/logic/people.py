@@ -19,7 +19,7 @@ _ENGLISH = (
     "people"
 )
 _IN_LAW = r"(?:mother|father|sister|brother|son|daughter)-in-law|in-laws"
-_KIN = "|".join(sorted(_ENGLISH.split(), key=len, reverse=True))
+KIN = "|".join((_IN_LAW, *sorted(_ENGLISH.split(), key=len, reverse=True)))
 
 _CHINESE = (
     "爸爸 妈妈 父亲 母亲 父母 爸 妈 爹 娘 爷爷 奶奶 姥姥 姥爷 外公 外婆 公公 婆婆 岳父 岳母 丈人 哥哥 弟弟 姐姐 "
@@ -29,7 +29,7 @@ _CHINESE = (
     "老板 上司 经理 主管 老师 导师 教授 班长 师傅 师兄 师姐 师弟 师妹 房东 房客 亲戚 亲家 医生 教练 老伴 队友 "
     "客户 学生"
 )
-_CHINESE_KIN = "|".join(sorted(_CHINESE.split(), key=len, reverse=True))
+CHINESE_KIN = "|".join(sorted(_CHINESE.split(), key=len, reverse=True))
 # What may stand between "my" and the person: "my old school friend", 我高中同桌, 我对门的大姐.
 _CHINESE_WHICH = (
     "(?:们|的|家|那个|那位|大|小|老|高中|大学|初中|小学|公司|单位|隔壁|楼上|楼下|对门|对面|对床|男|女|以前|前)"
@@ -38,15 +38,15 @@ _CHINESE_WHICH = (
 # The subject at the head of a statement.
 _SUBJECT = re.compile(
     rf"^\W*(?:(?:and|but|so|well|oh|also|btw|today|yesterday)\W+)?"
-    rf"(?:(?:my|our|the|a|an|one of my)\s+(?:[\w'’]+\s+){{0,2}}?(?:{_IN_LAW}|{_KIN})\b"
+    rf"(?:(?:my|our|the|a|an|one of my)\s+(?:[\w'’]+\s+){{0,2}}?(?:{KIN})\b"
     rf"|(?:grandma|grandpa|grandad|gran|granny|nan|nana|mum|mom|mama|ma|dad|da|papa|pa|auntie)\b)",
     re.IGNORECASE,
 )
 _CHINESE_SUBJECT = re.compile(
-    rf"^[^\w]*(?:(?:我|我们|咱|咱们|俺)(?:{_CHINESE_WHICH}){{0,3}}|(?:{_CHINESE_WHICH}){{0,3}})(?:{_CHINESE_KIN})"
+    rf"^[^\w]*(?:(?:我|我们|咱|咱们|俺)(?:{_CHINESE_WHICH}){{0,3}}|(?:{_CHINESE_WHICH}){{0,3}})(?:{CHINESE_KIN})"
 )
-_MENTION = re.compile(rf"\b(?:{_IN_LAW}|{_KIN}|we|our|us|ours)\b", re.IGNORECASE)
-_CHINESE_MENTION = re.compile(f"{_CHINESE_KIN}|我们|咱们?")
+_MENTION = re.compile(rf"\b(?:{KIN}|we|our|us|ours)\b", re.IGNORECASE)
+_CHINESE_MENTION = re.compile(f"{CHINESE_KIN}|我们|咱们?")
 
 # One relation a line, in the words of both languages; the words after a colon are wider and fit it as well.
 _RELATIONS = """
@@ -106,7 +106,10 @@ _RELATION_OF, _WIDER = _relation_words()
 _RELATION = re.compile(
     r"\b(?P<in_law>(?:mother|father|sister|brother|son|daughter)-in-law)\b"
     rf"|\b(?P<en>{'|'.join(sorted((w for w in _RELATION_OF if w.isascii()), key=len, reverse=True))})s?\b"
-    rf"|(?P<zh>{'|'.join(sorted((w for w in _RELATION_OF if not w.isascii()), key=len, reverse=True))})",
+    rf"|(?P<zh>{'|'.join(sorted((w for w in _RELATION_OF if not w.isascii() and len(w) > 1), key=len, reverse=True))}"
+    # A single character is a part of other words, except after whose it is.
+    rf"|(?:^"
+    rf"|(?<=[我你他她咱俺您家的户和跟与给，。和是大二三小老]))[{''.join(w for w in _RELATION_OF if len(w) == 1)}])",
     re.IGNORECASE,
 )
 

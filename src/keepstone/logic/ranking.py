@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keepstone.contract import Candidate, Candidates, Conversation, Corpus
 from keepstone.logic.conversation import WORDS_COUNTED, microseconds, words
 from keepstone.logic.questions import NOTHING_ASKED, Intent, Question, named
+from keepstone.logic.statements import Joined, join, marked, outdated
 from keepstone.logic.succession import succeed
 from keepstone.logic.text import SPACELESS
 from keepstone.logic.traits import NUMBER, QUESTION, SOMEONE_ELSE, TIME
-from keepstone.types import Signal, Status
+from keepstone.types import Evidence, Signal, Status
 
 # Robertson & Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009.
 BM25_K1 = 1.5
@@ -37,7 +38,8 @@ class Weights:
     asker, `brief` off one of a word or two, `superseded` off a memory that another one replaced (`superseded_before`
     when the question asks how things stood before). `time` and `number` are for passages that have what the question
     asks for, `period` for what was said or began in the time that it names, `newer` for the newest when it asks how
-    things stand.
+    things stand. `strength` is for what feedback and recall made strongest, and is taken off what they made weakest, so
+    that two memories further apart than twice this keep their order.
     """
 
     cosine: float = 0.5
@@ -59,6 +61,7 @@ class Weights:
     period: float = 1.5
     number: float = 0.8
     newer: float = 1.0
+    strength: float = 1.0
     succession: bool = True
 
 
@@ -123,12 +126,18 @@ CALIBRATIONS: Mapping[str, tuple[Calibration, Calibration]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranked:
-    """One memory in the order found, by its best unit; `signals` is filled only on request."""
+    """One memory in the order found, by its best unit; `signals` is filled only on request.
+
+    `evidence` are the episodes that a distilled memory stands for. `outdated` is what was superseded, and an episode
+    that says nothing else; the status of its candidate is then `superseded`.
+    """
 
     candidate: Candidate
     fused: float
     score: float
     signals: tuple[Signal, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    outdated: bool = False
 
 
 def idf(units: int, holding: int) -> float:
@@ -158,48 +167,83 @@ def rank(
     min_score: float = 0.0,
     explain: bool = False,
     weights: Weights = WEIGHTS,
+    merge: bool = True,
+    include_outdated: bool = True,
 ) -> list[Ranked]:
     """Return one entry a memory with at least *min_score*, best first, at most *limit*.
 
     A memory stands where its best unit stands; equal values are ordered by what was said last. *question* says what
-    is asked for (`logic.questions.read`).
+    is asked for (`logic.questions.read`). A distilled memory and the episodes that say it are one entry
+    (`logic.statements`); without *merge* they have one each, and the first still names the others as its evidence.
     """
+    outdated_ids = outdated(found) if found.statements else frozenset()
+    found = marked(found, outdated_ids)
     scales = {n: _Scale(corpus, calibration, question, weights) for n, corpus in found.corpora.items()}
+    entries = _best_units(found, scales)
+    moved: Mapping[int, float] = {}
+    if weights.succession and not any(s.names_a_speaker for s in scales.values()):
+        moved = succeed(found, entries, question, calibration.same_matter)
+    values = {**entries, **moved} if moved else entries
+    joined = join(found, values, lambda c: scales[c.partition].mark(c))
+    ordered = _ordered(found, values, joined, merge)
+    if not include_outdated:
+        ordered = [entry for entry in ordered if found.items[entry[1]].status is not Status.SUPERSEDED]
+    strongest = _strongest(found, scales)
+    ranks = _ranks_alone([found.items[place] for _, place in ordered]) if explain else {}
+    ranked: list[Ranked] = []
+    for fused, place in ordered:
+        if len(ranked) == limit:
+            break
+        value = score(strongest, max(0.0, ordered[0][0] - fused), calibration)
+        if value < min_score:
+            continue
+        candidate, evidence = found.items[place], joined.evidence.get(place, ())
+        entry = Ranked(
+            candidate=candidate,
+            fused=fused,
+            score=value,
+            evidence=evidence,
+            outdated=candidate.status is Status.SUPERSEDED,
+        )
+        if explain:
+            parts = scales[candidate.partition].parts(candidate)
+            if candidate.memory_id in outdated_ids:
+                parts = [("outdated" if name == "superseded" else name, raw, added) for name, raw, added in parts]
+            if shift := values[place] - entries[place]:
+                parts.append(("succession", shift, shift))
+            if merge and evidence:
+                parts.append(("statement", float(len(evidence)), fused - values[place]))
+            entry = replace(entry, signals=_signals(parts, candidate, ranks))
+        ranked.append(entry)
+    return ranked
+
+
+def _best_units(found: Candidates, scales: Mapping[str, _Scale]) -> dict[int, float]:
+    """Return the fused value of the best unit of each memory, by its place."""
     best: dict[str, tuple[float, int]] = {}
     for place, candidate in enumerate(found.items):
         fused = scales[candidate.partition].fused(candidate)
         known = best.get(candidate.memory_id)
         if known is None or (fused, -candidate.unit) > (known[0], -found.items[known[1]].unit):
             best[candidate.memory_id] = (fused, place)
-    entries = {place: fused for fused, place in best.values()}
-    moved = {}
-    if weights.succession and not any(s.names_a_speaker for s in scales.values()):
-        moved = succeed(found, entries, question, calibration.same_matter)
-    strongest = _strongest(found, scales)
-    ordered = sorted(
-        (
-            (moved.get(place, fused), found.items[place], moved.get(place, fused) - fused)
-            for place, fused in entries.items()
-        ),
-        key=lambda e: (-round(e[0], 9), -e[1].recency, e[1].memory_id),
+    return {place: fused for fused, place in best.values()}
+
+
+def _ordered(found: Candidates, values: Mapping[int, float], joined: Joined, merge: bool) -> list[tuple[float, int]]:
+    """Return values and places, best first; with *merge*, without the episodes that stand with a statement."""
+    if merge and joined.hidden:
+        values = {p: joined.values.get(p, value) for p, value in values.items() if p not in joined.hidden}
+    items = found.items
+    return sorted(
+        ((value, place) for place, value in values.items()),
+        key=lambda e: (-round(e[0], 9), -items[e[1]].recency, items[e[1]].memory_id),
     )
-    ranks = _ranks_alone([c for _, c, _ in ordered]) if explain else {}
-    ranked: list[Ranked] = []
-    for fused, candidate, shift in ordered:
-        if len(ranked) == limit:
-            break
-        scale = scales[candidate.partition]
-        value = score(strongest, max(0.0, ordered[0][0] - fused), calibration)
-        if value >= min_score:
-            signals = _signals(candidate, scale, ranks, shift) if explain else ()
-            ranked.append(Ranked(candidate=candidate, fused=fused, score=value, signals=signals))
-    return ranked
 
 
 Part = tuple[str, float, float]
 SIGNALS = (
     "cosine", "bm25", "brevity", "superseded", "neighbours", "window", "session", "size",
-    "speaker", "role", "question", "time", "number", "period", "someone else", "newer",
+    "speaker", "role", "question", "time", "number", "period", "someone else", "newer", "strength",
 )  # fmt: skip
 NOTHING_AROUND = (0.0, 0.0, 0.0, 0.0)
 # Cosine in deviations from the embedder's background, and the share of the BM25 that the query could reach.
@@ -291,6 +335,7 @@ class _Scale:
             "session": candidate.session_bm25,
             "size": length,
             "newer": float(candidate.recency),
+            "strength": candidate.strength,
         }
         found = zip(SIGNALS, added, strict=True)
         always = ("bm25",) if candidate.cosine is None else ("cosine", "bm25")
@@ -306,7 +351,11 @@ class _Scale:
         elif out > 0:
             out = 0.0
         brief = -weights.brief * (1 - length / BRIEF_WORDS) if length < BRIEF_WORDS else 0.0
-        return near, out, brief, self._superseded if candidate.status is Status.SUPERSEDED else 0.0
+        return near, out, brief, self.mark(candidate)
+
+    def mark(self, candidate: Candidate) -> float:
+        """Return what being superseded adds, 0 for a current one."""
+        return self._superseded if candidate.status is Status.SUPERSEDED else 0.0
 
     def _cosine(self, speaker: str, cosine: float) -> float:
         among_all = (cosine - self._cosine_mean) / self._cosine_spread
@@ -332,7 +381,7 @@ class _Scale:
         return beside, window, session, self._size * (math.log1p(min(length, WORDS_COUNTED)) - self._log_words)
 
     def _asked_for(self, candidate: Candidate, length: float) -> tuple[float, ...]:
-        """Speaker, role, question, time, number, period, someone else, newer."""
+        """Speaker, role, question, time, number, period, someone else, newer, strength."""
         question, weights, traits, role = self._question, self._weights, candidate.traits, candidate.role
         is_period = self._period is not None and _is_within(candidate, self._period)
         is_other = self._about_asker and traits & SOMEONE_ELSE and role in (None, "user")
@@ -345,6 +394,7 @@ class _Scale:
             weights.period if is_period else 0.0,
             -weights.someone_else if is_other else 0.0,
             self._newness * candidate.recency,
+            weights.strength * max(-1.0, min(1.0, candidate.strength)),
         )
 
     def strength(self, cosine: float | None, bm25: float) -> Strength:
@@ -394,12 +444,7 @@ def _ranks_alone(candidates: Sequence[Candidate]) -> dict[tuple[str, str], int]:
     return ranks
 
 
-def _signals(
-    candidate: Candidate, scale: _Scale, ranks: Mapping[tuple[str, str], int], shift: float
-) -> tuple[Signal, ...]:
-    parts = scale.parts(candidate)
-    if shift:
-        parts.append(("succession", shift, shift))
+def _signals(parts: Sequence[Part], candidate: Candidate, ranks: Mapping[tuple[str, str], int]) -> tuple[Signal, ...]:
     return tuple(
         Signal(name=name, value=value, contribution=added, rank=ranks.get((name, candidate.memory_id)))
         for name, value, added in parts

@@ -31,8 +31,9 @@ def without_covered(
 ) -> tuple[list[Evidence], list[LeftOut]]:
     """Return *found* without what *standing* shows, and without episodes that a statement says, and those episodes.
 
-    A statement says an episode if it came from the same message, they share words, and it has every word of the
-    query that the episode has, or most of the episode's words. It takes the place of the episode if that is better.
+    A statement says an episode if it came from the same message (where only callers' ids tell that, they share words
+    too), and it has every word of the query that the episode has, or most of the episode's words. It takes the place
+    of the episode if that is better.
     """
     there = {e.record.id for e in standing}
     rest = [e for e in found if e.record.id not in there]
@@ -52,12 +53,16 @@ def without_covered(
 
 
 def _says(statement: Evidence, episode: Evidence, asked: frozenset[str]) -> bool:
-    if not set(statement.record.sources) & set(episode.record.sources):
+    # What is no longer true says nothing of what the episode says besides.
+    if statement.is_superseded and not episode.is_superseded:
         return False
-    # Callers' ids are unique in one conversation only: without a common word it may be another message.
     common = statement.terms & episode.terms
-    if not common or not statement.record.scope.sees(episode.record.scope):
-        return False
+    if episode.record.id not in statement.episodes:
+        if not set(statement.record.sources) & set(episode.record.sources):
+            return False
+        # Callers' ids are unique in one conversation only: without a common word it may be another message.
+        if not common or not statement.record.scope.sees(episode.record.scope):
+            return False
     return episode.terms & asked <= statement.terms or len(common) >= COVERED_SHARE * len(episode.terms)
 
 
@@ -68,7 +73,7 @@ def without_duplicates(found: Sequence[Evidence]) -> tuple[list[Evidence], list[
     for entry in found:
         record = entry.record
         said = words(entry.shown) or (entry.shown,)
-        first = kept.setdefault((record.kind, record.role, record.name, record.status, said), entry)
+        first = kept.setdefault((record.kind, record.role, record.name, entry.is_superseded, said), entry)
         if first is not entry:
             repeated.append(_left_out(entry, first, "duplicate"))
     return list(kept.values()), repeated

@@ -9,7 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from keepstone.errors import ConflictError
-from keepstone.operations import Operation, Restore, Retire, Revert, Supersede
+from keepstone.logic import details
+from keepstone.operations import Disjoin, Feedback, Join, Operation, Restore, Retire, Revert, Supersede
 from keepstone.types import Action, Change, Status
 
 
@@ -38,7 +39,7 @@ def plan(targets: Sequence[Change], histories: Mapping[str, Sequence[Change]], *
         states = _states(history)
         live = steps if not cascade else sorted([*steps, *depends], key=lambda c: c.sequence)
         for change in reversed(live):
-            operations.extend((change.sequence, o) for o in _inverse(change, _before(change, history, states), states))
+            operations.extend((change.sequence, o) for o in _inverse(change, history, states))
     if blocking and not cascade:
         raise ConflictError(
             f"{len(blocking)} later changes depend on this one; undo them first, or all with cascade=True.",
@@ -55,7 +56,10 @@ def _guarded(operations: Sequence[Operation], histories: Mapping[str, Sequence[C
     guarded: list[Operation] = []
     seen: set[str] = set()
     for operation in operations:
-        if isinstance(operation, Retire | Restore | Revert | Supersede) and operation.memory_id not in seen:
+        if (
+            isinstance(operation, Retire | Restore | Revert | Supersede | Join | Disjoin)
+            and operation.memory_id not in seen
+        ):
             history = histories[operation.memory_id]
             seen.add(operation.memory_id)
             operation = replace(operation, expected_revision=_states(history)[history[-1].id].revision)
@@ -77,7 +81,7 @@ def _steps(history: Sequence[Change], wanted: Collection[str]) -> tuple[list[Cha
     erased = [c for c in live if c.action is Action.ERASE]
     if erased:
         raise ConflictError("The memory was erased; nothing is left to bring back.", blocking=[erased[0].id])
-    return steps, [c for c in live if not _is_refresh(c)]
+    return steps, [c for c in live if _depends(c, steps)]
 
 
 def _undone(history: Sequence[Change]) -> dict[str, str]:
@@ -94,8 +98,21 @@ def _cancelled(change: Change, undone: Mapping[str, str]) -> bool:
     return change.id in undone or change.id in undone.values()
 
 
-def _is_refresh(change: Change) -> bool:
-    return change.action is Action.UPDATE and change.old_revision == change.new_revision
+def _depends(change: Change, steps: Sequence[Change]) -> bool:
+    """Whether a later change stands on one of *steps*.
+
+    What was said again, joined or judged meanwhile stands by itself; and of the others, only one that takes the memory
+    back is in the way of undoing such a step.
+    """
+    if _leaves_state(change):
+        return False
+    gone = change.action in (Action.DELETE, Action.EXPIRE)
+    return gone or any(not _leaves_state(c) and c.sequence < change.sequence for c in steps)
+
+
+def _leaves_state(change: Change) -> bool:
+    is_refresh = change.action is Action.UPDATE and change.old_revision == change.new_revision
+    return is_refresh or change.action is Action.FEEDBACK
 
 
 def _states(history: Sequence[Change]) -> dict[str, _State]:
@@ -106,6 +123,7 @@ def _states(history: Sequence[Change]) -> dict[str, _State]:
         status: Status | None = {
             Action.ADD: Status.CURRENT,
             Action.UPDATE: now.status,
+            Action.FEEDBACK: now.status,
             Action.SUPERSEDE: Status.SUPERSEDED,
             Action.DELETE: Status.RETIRED,
             Action.EXPIRE: Status.RETIRED,
@@ -131,17 +149,43 @@ def _before(change: Change, history: Sequence[Change], states: Mapping[str, _Sta
     return states[earlier[-1].id] if earlier else _State(None, None)
 
 
-def _inverse(change: Change, before: _State, states: Mapping[str, _State]) -> list[Operation]:
-    after = states[change.id]
+def _inverse(change: Change, history: Sequence[Change], states: Mapping[str, _State]) -> list[Operation]:
+    before, after = _before(change, history, states), states[change.id]
     memory, id = change.memory_id, change.id
     if before.status is None:
-        return [Retire(memory_id=memory, inverse_of=id)]
+        return [Retire(memory_id=memory, inverse_of=id, keeps_sources=True)]
     if before.revision != after.revision and before.revision is not None:
         return [Revert(memory_id=memory, revision=before.revision, inverse_of=id)]
+    if _leaves_state(change):
+        return _inverse_beside(change)
+    if before.status is Status.RETIRED and after.status is not Status.RETIRED:
+        return [Retire(memory_id=memory, inverse_of=id)]
+    if before.status is Status.SUPERSEDED and after.status is not Status.RETIRED:
+        return _superseded_again(change, history)
+    if after.status is Status.SUPERSEDED:
+        ceased, began = details.validity(change.details)[0], change.details.get(details.BEGAN)
+        by = change.related_id if began else None
+        return [Restore(memory_id=memory, status=before.status, valid_to=ceased, began=by, inverse_of=id)]
     if before.status == after.status:
         return []
-    if before.status is Status.RETIRED:
-        return [Retire(memory_id=memory, inverse_of=id)]
-    if after.status is Status.CURRENT:
-        return [Supersede(memory_id=memory, by=change.related_id, inverse_of=id)]
-    return [Restore(memory_id=memory, status=before.status, inverse_of=id)]
+    return [Restore(memory_id=memory, status=before.status, keeps_validity=True, inverse_of=id)]
+
+
+def _inverse_beside(change: Change) -> list[Operation]:
+    """The inverse of a change that left text and status as they were: feedback, and sources that came or went."""
+    memory, id = change.memory_id, change.id
+    if change.action is Action.FEEDBACK:
+        before, after = change.details.get(details.STRENGTH, (0.0, 0.0))
+        return [Feedback(memory_id=memory, value=before - after, inverse_of=id)]
+    if joined := change.details.get(details.JOINED):
+        return [Disjoin(memory_id=memory, message_ids=tuple(joined), inverse_of=id)]
+    if taken := details.sources(change.details):
+        return [Join(memory_id=memory, sources=taken, inverse_of=id)]
+    return []
+
+
+def _superseded_again(change: Change, history: Sequence[Change]) -> list[Operation]:
+    """The memory as it was superseded before *change*: by the same other one, since the same moment."""
+    last = next((c for c in reversed(history) if c.sequence < change.sequence and c.action is Action.SUPERSEDE), None)
+    by, since = (None, None) if last is None else (last.related_id, details.validity(last.details)[1])
+    return [Supersede(memory_id=change.memory_id, by=by, at=since, inverse_of=change.id)]

@@ -27,9 +27,9 @@ class PassingStore:
         """Pass the call on."""
         return await self.inner.candidates(query)
 
-    async def get(self, ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:
+    async def get(self, ids: Sequence[str], scope: Scope, *, known_at: datetime | None = None) -> list[MemoryRecord]:
         """Pass the call on."""
-        return await self.inner.get(ids, scope)
+        return await self.inner.get(ids, scope, known_at=known_at)
 
     async def get_all(self, query: ListQuery) -> Page:
         """Pass the call on."""

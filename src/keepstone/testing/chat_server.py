@@ -72,8 +72,7 @@ class ChatServer:
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+        return self.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -90,12 +89,18 @@ class ChatServer:
         """The base URL for OpenAI's clients, as in OPENAI_BASE_URL."""
         return f"{self.root}/v1"
 
+    def start(self) -> Self:
+        """Serve, until `close`; a `with` block does both."""
+        self._thread.start()
+        return self
+
     def close(self) -> None:
-        """Stop serving; requests that wait are dropped."""
-        self._closing.set()
-        self._http.shutdown()
+        """Stop serving; requests that wait are dropped. A second call does nothing."""
+        if not self._closing.is_set() and self._thread.is_alive():
+            self._closing.set()
+            self._http.shutdown()
+            self._thread.join()
         self._http.server_close()
-        self._thread.join()
 
     def wait(self) -> None:
         """Wait for the end of the server, a minute at most."""
@@ -133,7 +138,11 @@ class ChatServer:
         if spoken is None:
             return wire.failed(request.path, 404, f"there is nothing at {request.path}")
         try:
-            reply = asyncio.run(self.model.reply(spoken.request(body)))
+            asked = spoken.request(body)
+        except (KeyError, TypeError, AttributeError) as error:
+            return wire.failed(request.path, 400, f"cannot be understood: {error!r}")
+        try:
+            reply = asyncio.run(self.model.reply(asked))
         except ProviderError as error:
             return error
         return wire.Sent(200, spoken.reply(reply, body))

@@ -13,7 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from keepstone.testing import _agreement, _echoes, _lifecycle, _requests, _scopes, _writes
+from keepstone.testing import (
+    _agreement,
+    _derived,
+    _echoes,
+    _jobs,
+    _lifecycle,
+    _moments,
+    _requests,
+    _scopes,
+    _writes,
+)
 from keepstone.testing._script import MakeStore
 
 __all__ = ["LAWS", "Law", "MakeStore", "check"]
@@ -44,6 +54,9 @@ LAWS: tuple[Law, ...] = (
     _scopes.fan_out_has_a_bound,
     _scopes.filters_match,
     _scopes.retiring_hides,
+    _moments.as_of_shows_what_held,
+    _moments.known_at_shows_what_was_known,
+    _moments.statements_are_told,
     _lifecycle.erasing_leaves_nothing,
     _lifecycle.erasing_by_message,
     _lifecycle.resetting_empties,
@@ -51,6 +64,20 @@ LAWS: tuple[Law, ...] = (
     _lifecycle.engines_rank_alike,
     _lifecycle.reembedding_changes_over,
     _lifecycle.jobs_are_leased,
+    _jobs.leases_fence,
+    _jobs.jobs_tell_their_state,
+    _jobs.jobs_are_claimed_once,
+    _jobs.jobs_are_deduped,
+    _jobs.calls_are_counted,
+    _derived.joining_gathers_sources,
+    _derived.feedback_has_bounds,
+    _derived.fallen_grounds_are_told,
+    _derived.erased_grounds_leave_a_mark,
+    _derived.grounds_do_not_leak,
+    _derived.messages_name_their_memories,
+    _derived.changes_say_where_they_came_from,
+    _derived.batches_are_undone,
+    _derived.erasing_takes_what_stands_beside,
     _agreement.agrees_with_the_reference,
 )
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from keepstone import door
 from keepstone.errors import InvalidRequestError
 from keepstone.limits import DEFAULT_LIMITS
+from keepstone.logic import details
 from keepstone.logic.ids import is_ours
 from keepstone.logic.text import normalise
 from keepstone.operations import ArchivedMemory, ArchivedRevision, ArchiveRow, SourceSpan
@@ -38,8 +39,10 @@ def to_line(row: ArchiveRow) -> dict[str, Any]:
     if isinstance(row, LedgerMessage):
         del found["scope"]["tenant"]
     elif isinstance(row, ArchivedMemory):
-        # The memory's own `sources` say which messages; these are the callers' ids of them.
-        del found["record"]["scope"]["tenant"], found["record"]["sources"]
+        # The row says itself what these come to; `review` follows from the rest.
+        del found["record"]["scope"]["tenant"]
+        for name in ("sources", "derived_from", "superseded_by", "review"):
+            del found["record"][name]
     else:
         del found["old_text"], found["new_text"]
     return {"type": kind_of(row), **found}
@@ -87,6 +90,7 @@ def _memory(row: Row, tenant: str) -> ArchivedMemory:
         derived_from=tuple(map(_id, row["derived_from"])),
         superseded_by=_optional(row["superseded_by"], _id),
         recency=_number(row["recency"]),
+        keeps_sources=row.get("keeps_sources") is True,
     )
 
 
@@ -113,6 +117,7 @@ def _record(row: Row, tenant: str) -> MemoryRecord:
         importance=door.share(row["importance"], "importance"),
         trust=door.share(row["trust"], "trust"),
         edited=bool(row["edited"]),
+        strength=_strength(row.get("strength", 0.0)),
     )
 
 
@@ -149,7 +154,31 @@ def _change(row: Row, tenant: str) -> Change:
         at=_instant(row["at"]),
         related_id=_optional(row["related_id"], _id),
         inverse_of=_optional(row["inverse_of"], _id),
+        details=_details(row.get("details") or {}),
     )
+
+
+def _details(value: object) -> dict[str, Any]:
+    """Return details of a change; what undo reads of them has its form."""
+    found = _metadata(value)
+    if details.STRENGTH in found:
+        before, after = map(_strength, found[details.STRENGTH])
+        found[details.STRENGTH] = [before, after]
+    if details.VALID_TO in found:
+        ceased, ceases = map(_moment, found[details.VALID_TO])
+        found[details.VALID_TO] = plain([ceased, ceases])
+    if details.JOINED in found:
+        found[details.JOINED] = [_id(i) for i in found[details.JOINED]]
+    if details.DISJOINED in found:
+        spans = ((_id(i), _optional(a, _number), _optional(b, _number)) for i, a, b in found[details.DISJOINED])
+        found[details.DISJOINED] = [list(span) for span in spans]
+    return found
+
+
+def _strength(value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not -1 <= value <= 1:
+        raise ValueError(f"{str(value)[:60]!r} is not a strength from -1 to 1")
+    return float(value)
 
 
 def _optional(value: object, read: Callable[[Any], T]) -> T | None:

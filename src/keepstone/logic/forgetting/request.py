@@ -26,8 +26,14 @@ _QUOTED = re.compile(
 )
 # What a quotation leaves behind: a word that no rule knows.
 MASK = "⟦⟧"
+BLANK = "⟦"
 
 
 def without_quotes(text: str) -> str:
     """Return *text* with a mask in place of all that stands in quotation marks."""
     return _QUOTED.sub(MASK, text)
+
+
+def blanked(text: str) -> str:
+    """Return *text*, equally long, with a blank for each character that stands in quotation marks."""
+    return _QUOTED.sub(lambda quoted: BLANK * len(quoted.group()), text)

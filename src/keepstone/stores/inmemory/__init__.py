@@ -51,10 +51,10 @@ class InMemoryStore:
         with self._opened() as state:
             return finding.candidates(state, query)
 
-    async def get(self, ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:
+    async def get(self, ids: Sequence[str], scope: Scope, *, known_at: datetime | None = None) -> list[MemoryRecord]:
         """Return the visible memories among *ids*, in the order asked."""
         with self._opened() as state:
-            return reading.get(state.tenant(scope.tenant), ids, scope)
+            return reading.get(state.tenant(scope.tenant), ids, scope, known_at)
 
     async def get_all(self, query: ListQuery) -> Page:
         """Return one page of the visible memories."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from keepstone.errors import NotFoundError
+from keepstone.logic.details import scrubbed
 from keepstone.stores.inmemory.state import StoredMemory, Tenant
 from keepstone.stores.inmemory.transaction import Transaction
 from keepstone.types import Action, ErasureReceipt, MemoryRecord, Scope, Status
@@ -18,12 +19,20 @@ def erase(work: Transaction, scope: Scope, ids: Sequence[str] | None) -> Erasure
     memories, messages = _named(tenant, scope, ids) if ids is not None else _all(tenant, scope)
     _follow(tenant, memories, messages)
     texts = _texts(tenant, memories, messages)
+    entries = _entries(tenant, memories, messages)
     units = [unit.key for id in memories for revision in tenant.memories[id].revisions for unit in revision.units]
     older = [c.id for c in tenant.changes.values() if c.memory_id in memories]
     _drop_jobs(tenant, memories, messages, scope if ids is None else None)
     _drop_batches(tenant, memories, messages, scope if ids is None else None)
+    if ids is None:
+        tenant.calls = {id: call for id, call in tenant.calls.items() if not scope.sees(call.scope)}
+    for id in entries:
+        entry = tenant.changes[id]
+        tenant.changes[id] = replace(entry, details=scrubbed(entry.details, messages))
     for change in older:
         del tenant.changes[change]
+    for entry in [c for c in tenant.changes.values() if c.related_id in memories]:
+        tenant.changes[entry.id] = replace(entry, related_id=None)
     for key in [k for k in tenant.vectors if k[0] in units]:
         del tenant.vectors[key]
     for id in messages:
@@ -77,9 +86,27 @@ def _follow(tenant: Tenant, memories: set[str], messages: set[str]) -> None:
         messages |= {s.message_id for id in memories for s in tenant.memories[id].sources}
         for id, memory in tenant.memories.items():
             origins = [s.message_id in messages for s in memory.sources if not s.echo]
-            origins = origins or [d in memories for d in memory.derived_from]
-            if origins and all(origins):
+            origins = origins or [d in memories or _is_erased(tenant, d) for d in memory.derived_from]
+            if origins and all(origins) and not _is_erased(tenant, id):
                 memories.add(id)
+
+
+def _is_erased(tenant: Tenant, id: str) -> bool:
+    return tenant.memories[id].record.status is Status.ERASED
+
+
+def _entries(tenant: Tenant, memories: set[str], messages: set[str]) -> list[str]:
+    """The changes that stay and whose details may hold something of what goes.
+
+    They are of the batches that made what goes, and of memories that lose a source.
+    """
+    batches = {c.batch_id for c in tenant.changes.values() if c.memory_id in memories}
+    heirs = {id for id, m in tenant.memories.items() if any(s.message_id in messages for s in m.sources)}
+    return [
+        c.id
+        for c in tenant.changes.values()
+        if c.memory_id not in memories and (c.batch_id in batches or c.memory_id in heirs)
+    ]
 
 
 def _texts(tenant: Tenant, memories: set[str], messages: set[str]) -> set[str]:
@@ -89,12 +116,11 @@ def _texts(tenant: Tenant, memories: set[str], messages: set[str]) -> set[str]:
 
 
 def _drop_jobs(tenant: Tenant, memories: set[str], messages: set[str], scope: Scope | None) -> None:
-    external = {tenant.messages[id].message.external_id for id in messages}
+    """Drop the jobs, and the dead letters, of a scope that goes, and those that name what goes."""
     ours = memories | messages
     for id, job in list(tenant.jobs.items()):
-        named = any(
-            text in external or any(one in text for one in ours) for text in _strings([job.payload, job.error or ""])
-        )
+        texts = _strings([job.payload, job.error or "", job.reply or ""])
+        named = any(one in text for text in texts for one in ours)
         if named or (scope is not None and scope.sees(job.scope)):
             del tenant.jobs[id]
 
@@ -131,7 +157,6 @@ def _remaining(tenant: Tenant, memory: StoredMemory, memories: set[str], message
         memory,
         record=replace(memory.record, sources=public),
         sources=sources,
-        derived_from=tuple(d for d in memory.derived_from if d not in memories),
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import combinations
 from operator import mul
 from statistics import fmean, pstdev
@@ -15,9 +16,12 @@ from keepstone.logic.conversation import microseconds
 from keepstone.logic.ids import partition
 from keepstone.logic.ranking import BM25_B, BM25_K1, bm25_most, idf
 from keepstone.logic.succession import leading
+from keepstone.logic.validity import standing
+from keepstone.stores.inmemory.earlier import memories_at
 from keepstone.stores.inmemory.reading import is_wanted
 from keepstone.stores.inmemory.state import State, StoredMemory, Tenant, Unit
 from keepstone.stores.inmemory.surroundings import Said, is_said, surround
+from keepstone.types import Kind, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,30 +57,65 @@ def candidates(state: State, query: CandidateQuery) -> Candidates:
     if given is not None and stored is not None and given != stored:
         raise EmbedderMismatchError(str(stored), str(given))
     tenant = state.tenant(query.scope.tenant)
-    seen = {m.record.id: m for m in tenant.memories.values() if m.visible and query.scope.sees(m.record.scope)}
-    names = sorted({partition(m.record.scope) for m in seen.values()}, key=lambda n: tenant.partitions[n].number)
-    if len(names) > query.partitions_max:
+    reached = {
+        partition(m.record.scope) for m in tenant.memories.values() if m.visible and query.scope.sees(m.record.scope)
+    }
+    if len(reached) > query.partitions_max:
         raise LimitError(
-            f"The query spans {len(names)} partitions, and at most {query.partitions_max} are allowed: "
+            f"The query spans {len(reached)} partitions, and at most {query.partitions_max} are allowed: "
             f"name a user, or raise `fan_out_partitions_max`."
         )
+    memories = memories_at(tenant, query.known_at)
+    seen = {id: m for id, m in memories.items() if query.scope.sees(m.record.scope)}
+    names = sorted({partition(m.record.scope) for m in seen.values()}, key=lambda n: tenant.partitions[n].number)
     corpora: dict[str, Corpus] = {}
     wanted: list[Candidate] = []
     for name in names:
-        scored, corpora[name] = _partition(state, tenant, name, seen, query)
+        everyones = [m for m in memories.values() if partition(m.record.scope) == name]
+        scored, corpora[name] = _partition(state, tenant, name, everyones, query)
         wanted += [c for c in scored if is_wanted(seen[c.memory_id], _as_list(query))]
+    if query.as_of is not None:
+        # What was superseded since held then.
+        wanted = [replace(c, status=Status.CURRENT) for c in wanted]
     dense = _best(wanted, query.limit, lambda c: c.cosine)
     words = _best(wanted, query.limit, lambda c: c.bm25 if c.bm25 > 0 else None)
     # Without a vector, what holds none of the words is nothing to find.
     windows = [] if query.vector is None else _best(wanted, query.limit, lambda c: c.window if c.window > 0 else None)
     items = tuple({(c.memory_id, c.unit): c for c in (*dense, *words, *windows)}.values())
-    return Candidates(items=items, corpora=corpora, alike=_alike(state, tenant, items, query.alike))
+    return Candidates(
+        items=items,
+        corpora=corpora,
+        alike=_alike(state, tenant, seen, items, query.alike),
+        statements=_statements(tenant, seen, items, query.as_of),
+    )
+
+
+def _statements(
+    tenant: Tenant, seen: Mapping[str, StoredMemory], items: Sequence[Candidate], as_of: datetime | None
+) -> dict[str, tuple[tuple[str, Status], ...]]:
+    """Return, for each episode among *items*, the memories distilled from its messages in its partition."""
+    distilled = sorted((m for m in seen.values() if m.record.kind is not Kind.EPISODE), key=lambda m: m.record.sequence)
+    found: dict[str, tuple[tuple[str, Status], ...]] = {}
+    for episode in (seen[c.memory_id] for c in items if c.kind is Kind.EPISODE):
+        messages, home = _messages(tenant, episode), partition(episode.record.scope)
+        found[episode.record.id] = tuple(
+            (m.record.id, status)
+            for m in distilled
+            if partition(m.record.scope) == home and messages & _messages(tenant, m)
+            if (status := m.record.status if as_of is None else standing(m.record, as_of)) is not None
+        )
+    return {id: statements for id, statements in found.items() if statements}
+
+
+def _messages(tenant: Tenant, memory: StoredMemory) -> set[str]:
+    """The messages that a memory came from, as far as is known now."""
+    return {source.message_id for source in tenant.memories[memory.record.id].sources if not source.echo}
 
 
 def _partition(
-    state: State, tenant: Tenant, name: str, seen: Mapping[str, StoredMemory], query: CandidateQuery
+    state: State, tenant: Tenant, name: str, everyones: Sequence[StoredMemory], query: CandidateQuery
 ) -> tuple[list[Candidate], Corpus]:
-    everyones = [m for m in tenant.memories.values() if m.visible and partition(m.record.scope) == name]
+    seen = {m.record.id: m for m in everyones if query.scope.sees(m.record.scope)}
     words = Words.of([u for m in everyones for u in _units(m)], query.terms)
     vector = None if query.vector is None else _floats(query.vector)
     scored: list[Candidate] = []
@@ -106,6 +145,7 @@ def _partition(
                     speaker=memory.record.name or memory.record.role or "",
                     at=microseconds(memory.record.occurred_at or memory.record.created_at),
                     valid_from=None if memory.record.valid_from is None else microseconds(memory.record.valid_from),
+                    strength=memory.record.strength,
                 )
             )
             terms[memory.record.id, unit.number] = unit.terms
@@ -129,21 +169,25 @@ def _partition(
 
 
 def _alike(
-    state: State, tenant: Tenant, items: Sequence[Candidate], least: float | None
+    state: State,
+    tenant: Tenant,
+    seen: Mapping[str, StoredMemory],
+    items: Sequence[Candidate],
+    least: float | None,
 ) -> tuple[tuple[int, int, float], ...]:
     """Return the pairs among the leading candidates whose cosine with each other is at least *least*."""
     if least is None or state.embedder is None:
         return ()
     vectors = {
-        place: tenant.vectors[_key(tenant, items[place]), state.embedder]
+        place: tenant.vectors[_key(seen, items[place]), state.embedder]
         for place in leading([(c.cosine, c.bm25) for c in items])
     }
     pairs = ((a, b, sum(map(mul, vectors[a], vectors[b]))) for a, b in combinations(vectors, 2))
     return tuple((a, b, cosine) for a, b, cosine in pairs if cosine >= least)
 
 
-def _key(tenant: Tenant, candidate: Candidate) -> int:
-    units = _units(tenant.memories[candidate.memory_id])
+def _key(seen: Mapping[str, StoredMemory], candidate: Candidate) -> int:
+    units = _units(seen[candidate.memory_id])
     return next(u.key for u in units if u.number == candidate.unit)
 
 
@@ -171,4 +215,5 @@ def _as_list(query: CandidateQuery) -> ListQuery:
         kinds=query.kinds,
         include_expired=query.include_expired,
         include_superseded=query.include_superseded,
+        as_of=query.as_of,
     )

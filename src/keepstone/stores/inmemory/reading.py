@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import replace
+from datetime import datetime
 
 from keepstone.contract import ListQuery
 from keepstone.errors import InvalidRequestError
 from keepstone.filters import matches
+from keepstone.logic.details import scrubbed
 from keepstone.logic.ids import partition
+from keepstone.logic.validity import standing
 from keepstone.operations import ArchivedMemory, ArchivedRevision, ArchiveRow
 from keepstone.stores.inmemory.deriving import handed_out
+from keepstone.stores.inmemory.earlier import memories_at
 from keepstone.stores.inmemory.state import State, StoredMemory, Tenant
 from keepstone.types import Change, LedgerMessage, MemoryRecord, Page, Scope, Stats, Status
 
@@ -22,20 +26,27 @@ Place = tuple[int, ...]
 
 def is_wanted(memory: StoredMemory, query: ListQuery) -> bool:
     """Return whether a memory that the scope sees is among what *query* asks for."""
-    record = memory.record
-    if not query.include_superseded and record.status is Status.SUPERSEDED:
+    record, status = memory.record, memory.record.status
+    if query.as_of is not None:
+        status = standing(record, query.as_of) or Status.RETIRED
+        if status is not Status.CURRENT:
+            return False
+    if not query.include_superseded and status is Status.SUPERSEDED:
         return False
     if not query.include_expired and record.expires_at is not None and record.expires_at <= query.at:
         return False
     if query.kinds and record.kind not in query.kinds:
         return False
+    if query.categorised and not record.categories:
+        return False
     return matches(query.where, record)
 
 
-def get(tenant: Tenant, ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:
+def get(tenant: Tenant, ids: Sequence[str], scope: Scope, known_at: datetime | None = None) -> list[MemoryRecord]:
     """Return the visible memories among *ids* that *scope* sees, in the order asked."""
-    found = [tenant.memories[id] for id in ids if id in tenant.memories]
-    return [handed_out(tenant, m, scope) for m in found if m.visible and scope.sees(m.record.scope)]
+    there = memories_at(tenant, known_at)
+    found = [there[id] for id in ids if id in there]
+    return [handed_out(tenant, m, scope) for m in found if scope.sees(m.record.scope)]
 
 
 def get_all(tenant: Tenant, query: ListQuery) -> Page:
@@ -43,11 +54,13 @@ def get_all(tenant: Tenant, query: ListQuery) -> Page:
     after = _place(query.cursor, 2)
     wanted = [
         (place, memory)
-        for memory in tenant.memories.values()
-        if memory.visible and query.scope.sees(memory.record.scope) and is_wanted(memory, query)
+        for memory in memories_at(tenant, query.known_at).values()
+        if query.scope.sees(memory.record.scope) and is_wanted(memory, query)
         if (place := tenant.place(memory.record.scope, memory.record.sequence)) > after
     ]
     wanted.sort(key=lambda w: w[0])
+    if query.categorised:
+        wanted.sort(key=lambda w: (w[0][0], -w[1].recency))
     page = wanted[: query.limit]
     more = len(wanted) > len(page)
     return Page(
@@ -87,8 +100,8 @@ def messages(tenant: Tenant, ids: Sequence[str], scope: Scope) -> list[LedgerMes
 
 
 def suppressed(tenant: Tenant) -> set[str]:
-    """Return the ids of the messages that a retired memory came from, and of its echoes."""
-    retired = (m for m in tenant.memories.values() if m.record.status is Status.RETIRED)
+    """Return the ids of the messages that a retired memory came from, and of its echoes, unless it went alone."""
+    retired = (m for m in tenant.memories.values() if m.record.status is Status.RETIRED and not m.keeps_sources)
     return {source.message_id for memory in retired for source in memory.sources}
 
 
@@ -151,7 +164,7 @@ def _archive(tenant: Tenant, scope: Scope, include_retired: bool) -> Iterator[tu
     for change in _changes(tenant, scope):
         record = tenant.memories[change.memory_id].record
         if record.status is Status.RETIRED and not include_retired:
-            change = replace(change, old_text=None, new_text=None)
+            change = replace(change, old_text=None, new_text=None, details=scrubbed(change.details, ()))
         yield (3, *tenant.place(record.scope, change.sequence)), change
 
 
@@ -178,6 +191,7 @@ def _archived(
         derived_from=record.derived_from,
         superseded_by=record.superseded_by,
         recency=memory.recency,
+        keeps_sources=memory.keeps_sources,
     )
 
 

@@ -8,15 +8,18 @@ from dataclasses import replace
 import apsw
 
 from keepstone.errors import ConflictError, InvalidRequestError
+from keepstone.logic.details import scrubbed
 from keepstone.logic.replay import replay_keys
 from keepstone.operations import ArchivedMemory, ArchivedRevision, ArchiveRow, Load, Outcome, SourceSpan
 from keepstone.stores.sqlite import encoding as enc
-from keepstone.stores.sqlite import reading
+from keepstone.stores.sqlite import feedback, reading
 from keepstone.stores.sqlite.places import Place
 from keepstone.stores.sqlite.transaction import Transaction
-from keepstone.types import Action, Change, LedgerMessage, MemoryRecord, Message, Scope, Span, Status
+from keepstone.types import Action, Change, LedgerMessage, MemoryRecord, Message, Scope, Span
 
 _STAGES = ("m", "r", "c")
+# Stands for a memory that supersedes another and is not loaded yet, or never will be.
+_LATER = -1
 
 
 def dump(
@@ -82,7 +85,10 @@ def _changes(db: apsw.Connection, scope: Scope, after: int, include_retired: boo
         for row in db.execute(sql, bounds):
             if scope.sees(enc.scope_of(row[13], row[14:18])):
                 retired = next(iter(db.execute(status, (row[12],))))[0] == enc.RETIRED
-                yield row[0], reading.change(db, row, with_text=include_retired or not retired)
+                entry = reading.change(db, row, with_text=include_retired or not retired)
+                if retired and not include_retired:
+                    entry = replace(entry, details=scrubbed(entry.details, ()))
+                yield row[0], entry
 
 
 def _archived(
@@ -94,7 +100,7 @@ def _archived(
     carried = "1" if include_retired else reading.NOT_SUPPRESSED
     sources = f"""SELECT x.id, o.first, o.last FROM sources o JOIN messages x ON x.key = o.message
                   WHERE o.memory = ? AND {carried} ORDER BY o.message, o.first"""
-    recency = next(iter(db.execute("SELECT recency FROM memories WHERE key = ?", (key,))))[0]
+    recency, alone = next(iter(db.execute("SELECT recency, keeps_sources FROM memories WHERE key = ?", (key,))))
     return ArchivedMemory(
         record=replace(record, text="", metadata={}) if hidden else record,
         revisions=tuple(
@@ -119,6 +125,7 @@ def _archived(
         derived_from=record.derived_from,
         superseded_by=record.superseded_by,
         recency=recency,
+        keeps_sources=alone is not None,
     )
 
 
@@ -166,7 +173,7 @@ def _load_memory(work: Transaction, op: Load, row: ArchivedMemory) -> Outcome:
         return Outcome(kind="replay", memory_id=record.id)
     place, db = work.places.of(op.scope), work.db
     key = place.next_memory()
-    _insert_memory(work, op, record, place, key, row.superseded_by)
+    _insert_memory(work, op, record, place, key, row.superseded_by, row.keeps_sources)
     work.write_sources(key, place, row.sources)
     content = None
     if row.sources:
@@ -195,21 +202,27 @@ def _load_memory(work: Transaction, op: Load, row: ArchivedMemory) -> Outcome:
 
 
 def _insert_memory(
-    work: Transaction, op: Load, record: MemoryRecord, place: Place, key: int, superseded_by: str | None
+    work: Transaction,
+    op: Load,
+    record: MemoryRecord,
+    place: Place,
+    key: int,
+    superseded_by: str | None,
+    keeps_sources: bool,
 ) -> None:
-    by = None if superseded_by is None else work.memory_key(superseded_by)
+    by = None if superseded_by is None else work.memory_key(superseded_by) or _LATER
     work.db.execute(
         """INSERT INTO memories(key, id, scope, kind, status, revision, unit_revision, role, name, categories,
                occurred_at, occurred_offset, valid_from, valid_to, created_at, updated_at, expires_at, importance,
-               trust, recency, changed, superseded_by, statement_key)
-           VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,0,?,?)""",
+               trust, strength, recency, changed, superseded_by, statement_key, keeps_sources)
+           VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,0,?,?,?)""",
         (
             key, enc.raw_id(record.id), place.scope_key, enc.KIND_NUMBERS[record.kind],
             enc.STATUS_NUMBERS[record.status], record.revision, record.revision, record.role, record.name,
             "\n".join(record.categories) or None, enc.micros(record.occurred_at), enc.offset(record.occurred_at),
             enc.micros(record.valid_from), enc.micros(record.valid_to), enc.micros(record.created_at),
-            enc.micros(record.updated_at), enc.micros(record.expires_at), record.importance, record.trust, by,
-            op.statement_key,
+            enc.micros(record.updated_at), enc.micros(record.expires_at), record.importance, record.trust,
+            record.strength, by, op.statement_key, 1 if keeps_sources else None,
         ),
     )  # fmt: skip
 
@@ -219,15 +232,11 @@ def _load_change(work: Transaction, row: Change) -> Outcome:
     if work.one("SELECT 1 FROM changes WHERE id = ? AND memory = ?", (enc.raw_id(row.id), memory.key)) is not None:
         return Outcome(kind="replay", memory_id=row.memory_id)
     place = work.places.at(memory.scope)
-    related = None
-    if row.related_id is not None:
-        related = work.memory_key(row.related_id)
-        if (
-            related is not None
-            and row.action is Action.SUPERSEDE
-            and memory.status == enc.STATUS_NUMBERS[Status.SUPERSEDED]
-        ):
-            work.db.execute("UPDATE memories SET superseded_by = ? WHERE key = ?", (related, memory.key))
+    related = None if row.related_id is None else work.memory_key(row.related_id)
+    if row.action is Action.SUPERSEDE:
+        # Of a memory that something supersedes, the last SUPERSEDE tells what, which may have come after it.
+        sql = "UPDATE memories SET superseded_by = ? WHERE key = ? AND superseded_by IS NOT NULL"
+        work.db.execute(sql, (related or _LATER, memory.key))
     sequence = place.next_change()
     work.db.execute(
         "INSERT INTO changes VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
@@ -238,7 +247,10 @@ def _load_change(work: Transaction, row: Change) -> Outcome:
             enc.dump_json(row.details),
         ),
     )  # fmt: skip
-    work.db.execute("UPDATE memories SET changed = ? WHERE key = ?", (sequence, memory.key))
+    if row.action is Action.FEEDBACK:
+        feedback.load(work, row, memory.key)
+    else:
+        work.db.execute("UPDATE memories SET changed = ? WHERE key = ?", (sequence, memory.key))
     if row.action in (Action.ADD, Action.UPDATE):
         work.db.execute("UPDATE memories SET recency = ? WHERE key = ?", (sequence, memory.key))
     return Outcome(kind="stored", memory_id=row.memory_id)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,12 +11,15 @@ import apsw
 
 from keepstone.contract import NewId
 from keepstone.errors import NotFoundError
+from keepstone.logic.details import scrubbed
 from keepstone.operations import Batch
 from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite.places import Places
 from keepstone.stores.sqlite.proof import fragments, residue
 from keepstone.stores.sqlite.reading import revision_text
 from keepstone.types import Action, ErasureReceipt, Scope
+
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(slots=True)
@@ -43,8 +47,12 @@ def remove(db: apsw.Connection, scope: Scope, ids: Sequence[str] | None, batch: 
     else:
         _choose_ids(db, places, scope, ids, doomed)
     _choose_orphans(db, doomed)
-    doomed.fragments = fragments(_texts(db, doomed))
-    _delete_jobs(db, places, scope, ids, doomed)
+    jobs, entries = _jobs(db, places, scope, ids, doomed), _entries(db, scope.tenant, doomed)
+    doomed.fragments = fragments([*_texts(db, doomed), *_said_beside(db, jobs, entries)])
+    db.executemany("DELETE FROM jobs WHERE key = ?", [(key,) for key in jobs])
+    if ids is None:
+        _delete_of_scope(db, places, scope)
+    _scrub(db, entries, doomed)
     for key in doomed.messages:
         db.execute("DELETE FROM sources WHERE message = ?", (key,))
         db.execute("DELETE FROM messages WHERE key = ?", (key,))
@@ -136,7 +144,8 @@ def _is_orphan(db: apsw.Connection, key: int, doomed: Doomed) -> bool:
     said = [r[0] for r in db.execute("SELECT message FROM sources WHERE memory = ? AND first > -2", (key,))]
     if said:
         return all(m in doomed.messages for m in said)
-    return all(r[0] in doomed.memories for r in db.execute("SELECT parent FROM derived_from WHERE memory = ?", (key,)))
+    parents = "SELECT d.parent, m.status FROM derived_from d JOIN memories m ON m.key = d.parent WHERE d.memory = ?"
+    return all(parent in doomed.memories or status == enc.ERASED for parent, status in db.execute(parents, (key,)))
 
 
 def _texts(db: apsw.Connection, doomed: Doomed) -> Iterable[str]:
@@ -147,7 +156,9 @@ def _texts(db: apsw.Connection, doomed: Doomed) -> Iterable[str]:
         for number, metadata in list(db.execute("SELECT number, metadata FROM revisions WHERE memory = ?", (key,))):
             yield revision_text(db, key, number) or ""
             yield metadata or ""
-        for (reason,) in db.execute("SELECT reason FROM changes WHERE memory = ? AND reason IS NOT NULL", (key,)):
+        for row in db.execute("SELECT reason, details FROM changes WHERE memory = ?", (key,)):
+            yield from (t for t in row if t)
+        for (reason,) in db.execute("SELECT reason FROM feedback WHERE memory = ? AND reason IS NOT NULL", (key,)):
             yield reason
 
 
@@ -162,20 +173,59 @@ def _delete_memory(db: apsw.Connection, key: int, doomed: Doomed) -> None:
     doomed.changes += len(batches)
     for table in ("revisions", "sources", "derived_from", "changes", "feedback", "links"):
         db.execute(f"DELETE FROM {table} WHERE memory = ?", (key,))
-    db.execute("DELETE FROM derived_from WHERE parent = ?", (key,))
+    # What was derived from it keeps its tombstone as a parent, so that it can say that its ground fell.
     db.execute("UPDATE changes SET related = NULL WHERE related = ?", (key,))
 
 
-def _delete_jobs(db: apsw.Connection, places: Places, scope: Scope, ids: Sequence[str] | None, doomed: Doomed) -> None:
-    if ids is None:
-        for _, key in list(places.seen_by(scope)):
-            db.execute("DELETE FROM jobs WHERE scope = ?", (key,))
-            db.execute("DELETE FROM batches WHERE scope = ?", (key,))
-        return
-    names = [r[0] for k in doomed.memories for r in db.execute("SELECT id FROM memories WHERE key = ?", (k,))]
-    names += [r[0] for k in doomed.messages for r in db.execute("SELECT id FROM messages WHERE key = ?", (k,))]
-    for raw in names:
-        db.execute("DELETE FROM jobs WHERE instr(payload, ?)", (enc.text_id(raw),))
+def _jobs(db: apsw.Connection, places: Places, scope: Scope, ids: Sequence[str] | None, doomed: Doomed) -> list[int]:
+    """The jobs that go: those of a scope that goes, and those that name what goes, dead letters with them."""
+    of_scope = set() if ids is not None else {key for _, key in places.seen_by(scope)}
+    names = {*_ids(db, "memories", doomed.memories), *_ids(db, "messages", doomed.messages)}
+    sql = "SELECT key, scope, payload, error, reply FROM jobs WHERE tenant = ?"
+    return [
+        key
+        for key, whose, *texts in db.execute(sql, (scope.tenant,))
+        if whose in of_scope or any(not names.isdisjoint(_ID.findall(text)) for text in texts if text)
+    ]
+
+
+def _ids(db: apsw.Connection, table: str, keys: Iterable[int]) -> list[str]:
+    return [enc.text_id(r[0]) for k in keys for r in db.execute(f"SELECT id FROM {table} WHERE key = ?", (k,))]
+
+
+def _entries(db: apsw.Connection, tenant: str, doomed: Doomed) -> dict[int, str]:
+    """The details of changes that stay and may hold something of what goes, by key.
+
+    They are of the batches that made what goes, and of memories that lose a source.
+    """
+    of_batch = """SELECT c.key, c.details, c.memory FROM changes d JOIN changes c ON c.batch = d.batch
+                  WHERE d.memory = ? AND c.details IS NOT NULL"""
+    of_heir = """SELECT c.key, c.details, c.memory FROM sources o JOIN changes c ON c.memory = o.memory
+                 WHERE o.message = ? AND c.details IS NOT NULL"""
+    rows = [r for m in doomed.memories for r in db.execute(of_batch, (m,))]
+    rows += [r for m in doomed.messages for r in db.execute(of_heir, (m,))]
+    # Another tenant may have loaded the same batch from an archive.
+    ours = {r[0] for r in db.execute("SELECT id FROM partitions WHERE tenant = ?", (tenant,))}
+    return {k: d for k, d, memory in rows if memory not in doomed.memories and memory >> enc.SEQUENCE_BITS in ours}
+
+
+def _said_beside(db: apsw.Connection, jobs: Iterable[int], entries: Mapping[int, str]) -> Iterable[str]:
+    yield from entries.values()
+    for key in jobs:
+        for row in db.execute("SELECT payload, error, reply FROM jobs WHERE key = ?", (key,)):
+            yield from (text for text in row if text)
+
+
+def _scrub(db: apsw.Connection, entries: Mapping[int, str], doomed: Doomed) -> None:
+    gone = set(_ids(db, "messages", doomed.messages))
+    rows = [(enc.dump_json(scrubbed(enc.load_json(details), gone)), key) for key, details in entries.items()]
+    db.executemany("UPDATE changes SET details = ? WHERE key = ?", rows)
+
+
+def _delete_of_scope(db: apsw.Connection, places: Places, scope: Scope) -> None:
+    for _, key in list(places.seen_by(scope)):
+        db.execute("DELETE FROM batches WHERE scope = ?", (key,))
+        db.execute("DELETE FROM calls WHERE scope = ?", (key,))
 
 
 def _leave_tombstones(db: apsw.Connection, places: Places, batch: Batch, new_id: NewId, doomed: Doomed) -> None:
@@ -220,7 +270,8 @@ def reset(db: apsw.Connection, tenant: str) -> None:
         for table in ("revisions", "sources", "derived_from", "feedback", "links"):
             db.execute(f"DELETE FROM {table} WHERE memory {between}", (low, high))
         db.execute(f"DELETE FROM batches WHERE scope {between}", (low, high))
-        db.execute("DELETE FROM jobs WHERE partition = ?", (partition,))
+        for table in ("jobs", "calls"):
+            db.execute(f"DELETE FROM {table} WHERE partition = ?", (partition,))
         db.execute("DELETE FROM partitions WHERE id = ?", (partition,))
     if next(iter(db.execute("SELECT 1 FROM partitions LIMIT 1")), None) is None:
         db.execute("DELETE FROM meta WHERE name IN ('embedder', 'next_embedder')")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import apsw
@@ -16,10 +17,11 @@ import numpy as np
 
 from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite.columns import Array, Column, Names, Postings
+from keepstone.stores.sqlite.earlier import indexed
 
 _MEMORIES = """
 SELECT key, id, scope, kind, status, unit_revision, expires_at, recency, role, name, coalesce(occurred_at, created_at),
-  valid_from
+  valid_from, valid_to, created_at, strength
 FROM memories
 """
 _UNITS = """
@@ -39,11 +41,12 @@ _LOCKS = 256
 class PartitionIndex:
     """Arrays over the memories and the units of one partition; a slot is a place in them.
 
-    Only units of a memory's current revision are `live`; whether the memory is visible stands in `status`.
+    Only units of a memory's current revision are `live`; whether the memory is visible stands in `status`. With
+    *known_at*, everything is as it was then, and it is not caught up: what changes the partition makes it void.
     """
 
-    def __init__(self, db: apsw.Connection, partition: int, dimensions: int) -> None:
-        self.partition = partition
+    def __init__(self, db: apsw.Connection, partition: int, dimensions: int, known_at: datetime | None = None) -> None:
+        self.partition, self.known_at = partition, known_at
         self.dimensions = dimensions
         self.version, self.epoch = _stamp(db, partition)
         self.slot_of: dict[int, int] = {}
@@ -53,7 +56,8 @@ class PartitionIndex:
         self.scope, self.kind, self.status = Column(np.int64), Column(np.uint8), Column(np.uint8)
         self.unit_revision, self.expires, self.recency = Column(np.int64), Column(np.int64), Column(np.int64)
         self.role, self.speaker = Column(np.int32), Column(np.int32)
-        self.at, self.valid_from = Column(np.int64), Column(np.int64)
+        self.at, self.valid_from, self.valid_to = Column(np.int64), Column(np.int64), Column(np.int64)
+        self.strength = Column(np.float64)
         # Roles and names by number: a partition has few of either.
         self.roles, self.speakers = Names(), Names()
         self.memory, self.number, self.traits = Column(np.int32), Column(np.int32), Column(np.uint8)
@@ -63,7 +67,8 @@ class PartitionIndex:
         self.postings = Postings()
         low, high = enc.bounds(partition)
         where = f" WHERE key BETWEEN ? AND ? AND status <= {enc.LAST_VISIBLE}"
-        self._add_memories(list(db.execute(_MEMORIES + where, (low, high))))
+        rows = list(db.execute(_MEMORIES + where, (low, high)))
+        self._add_memories(rows if known_at is None else indexed(db, partition, rows, known_at))
         self._add_units(list(db.execute(_UNITS + " WHERE u.key BETWEEN ? AND ?", (low, high))))
 
     @property
@@ -97,8 +102,8 @@ class PartitionIndex:
         version, epoch = _stamp(db, self.partition)
         if epoch != self.epoch:
             return False
-        if version == self.version:
-            return True
+        if version == self.version or self.known_at is not None:
+            return version == self.version
         first, high = enc.bounds(self.partition)
         low = enc.key(self.partition, self.version)
         if version - self.version > max(1000, len(self.slot_of) // 4):
@@ -126,6 +131,8 @@ class PartitionIndex:
         self.expires.rows[slot] = NEVER if row[6] is None else row[6]
         self.recency.rows[slot] = row[7]
         self.valid_from.rows[slot] = NEVER if row[11] is None else row[11]
+        self.valid_to.rows[slot] = NEVER if row[12] is None else row[12]
+        self.strength.rows[slot] = row[14]
         if self.unit_revision.rows[slot] != row[5]:
             self.unit_revision.rows[slot] = row[5]
             self.live.rows[self.memory.rows == slot] = False
@@ -149,6 +156,8 @@ class PartitionIndex:
         self.speaker.extend([self.speakers.number(r[9] or r[8]) for r in rows])
         self.at.extend([r[10] for r in rows])
         self.valid_from.extend([NEVER if r[11] is None else r[11] for r in rows])
+        self.valid_to.extend([NEVER if r[12] is None else r[12] for r in rows])
+        self.strength.extend([r[14] for r in rows])
 
     def _add_units(self, rows: Sequence[tuple[Any, ...]]) -> None:
         slots, revisions = self.slot_of, self.unit_revision.rows
@@ -173,28 +182,37 @@ class PartitionIndex:
 
 
 class IndexCache:
-    """The indexes of the partitions searched last, within a budget of bytes; the one in use always stays."""
+    """The indexes of the partitions searched last, within a budget of bytes; the one in use always stays.
+
+    Besides that of now, each partition has at most one of an earlier moment.
+    """
 
     def __init__(self, bytes_max: int) -> None:
         self._bytes_max = bytes_max
         self._lock = threading.Lock()
         # Partitions share a fixed number of locks: one each would grow with the store.
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
-        self._indexes: OrderedDict[int, tuple[PartitionIndex, int]] = OrderedDict()
+        self._indexes: OrderedDict[tuple[int, bool], tuple[PartitionIndex, int]] = OrderedDict()
         self._bytes = 0
 
     def lock(self, partition: int) -> threading.Lock:
         """Return the lock under which the index of *partition* is used."""
         return self._locks[partition % _LOCKS]
 
-    def current(self, db: apsw.Connection, partition: int, dimensions: int) -> PartitionIndex:
-        """Return the index of *partition* as of the snapshot of *db*; call with the partition's lock held."""
+    def current(
+        self, db: apsw.Connection, partition: int, dimensions: int, known_at: datetime | None = None
+    ) -> PartitionIndex:
+        """Return the index of *partition* as of the snapshot of *db*; call with the partition's lock held.
+
+        With *known_at*, of the partition as it was then.
+        """
+        place = (partition, known_at is not None)
         with self._lock:
-            known = self._indexes.get(partition)
+            known = self._indexes.get(place)
         index = known[0] if known is not None else None
-        if index is None or index.dimensions != dimensions or not index.catch_up(db):
-            index = PartitionIndex(db, partition, dimensions)
-        self._keep(partition, index)
+        if index is None or (index.dimensions, index.known_at) != (dimensions, known_at) or not index.catch_up(db):
+            index = PartitionIndex(db, partition, dimensions, known_at)
+        self._keep(place, index)
         return index
 
     def drop(self) -> None:
@@ -203,12 +221,12 @@ class IndexCache:
             self._indexes.clear()
             self._bytes = 0
 
-    def _keep(self, partition: int, index: PartitionIndex) -> None:
+    def _keep(self, place: tuple[int, bool], index: PartitionIndex) -> None:
         size = index.nbytes
         with self._lock:
-            old = self._indexes.pop(partition, None)
+            old = self._indexes.pop(place, None)
             self._bytes += size - (old[1] if old is not None else 0)
-            self._indexes[partition] = (index, size)
+            self._indexes[place] = (index, size)
             while self._bytes > self._bytes_max and len(self._indexes) > 1:
                 _, (_, freed) = self._indexes.popitem(last=False)
                 self._bytes -= freed

@@ -18,10 +18,12 @@ _SPREAD = np.uint32(2_654_435_761)
 _TEXTS = (
     ("messages", ("content", "name", "metadata", "external_id")),
     ("revisions", ("text", "metadata")),
-    ("changes", ("reason", "actor")),
+    ("changes", ("reason", "actor", "details")),
     ("memories", ("name", "categories")),
     ("scopes", ("user_id", "agent_id", "app_id", "run_id")),
-    ("jobs", ("payload", "error")),
+    ("jobs", ("payload", "error", "reply", "kind", "lane", "dedupe")),
+    ("calls", ("model", "purpose", "prompt")),
+    ("feedback", ("reason", "actor")),
 )
 
 

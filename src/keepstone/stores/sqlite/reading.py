@@ -48,9 +48,10 @@ SELECT x.key, x.id, x.external_id, x.role, x.name, x.content, x.metadata, x.occu
        x.recorded_at, x.position, p.tenant, s.user_id, s.agent_id, s.app_id, s.run_id, x.scope
 FROM messages x JOIN scopes s ON s.key = x.scope JOIN partitions p ON p.id = s.partition
 """
-# A message is suppressed while a memory that came from it, or that it echoes, is retired.
+# A message is suppressed while a memory that came from it, or that it echoes, is retired, unless that went alone.
 NOT_SUPPRESSED = """
-NOT EXISTS (SELECT 1 FROM sources o JOIN memories q ON q.key = o.memory WHERE o.message = x.key AND q.status = 2)
+NOT EXISTS (SELECT 1 FROM sources o JOIN memories q ON q.key = o.memory WHERE o.message = x.key AND q.status = 2
+            AND q.keeps_sources IS NULL)
 """
 CHANGE = """
 SELECT c.key, c.id, c.batch, c.action, m.id, c.old_revision, c.new_revision, c.related, c.actor, c.reason, c.at,
@@ -221,18 +222,31 @@ def scope_filter(scope: Scope) -> tuple[str, dict[str, str]]:
     return " AND ".join(f"s.{name} = :{name}" for name in given) or "1", given
 
 
+def listing(kinds: Sequence[Kind]) -> str:
+    """Return the query for the memories between two keys, up to a status, that may be of *kinds* (all, if empty)."""
+    # Named so that the partial index is used: episodes are most of what there is.
+    if not kinds or Kind.EPISODE in kinds:
+        return f"{MEMORY} WHERE m.key > ? AND m.key <= ? AND m.status <= ? ORDER BY m.key"
+    memory = MEMORY.replace("memories m", "memories m INDEXED BY memories_distilled", 1)
+    return f"{memory} WHERE m.key > ? AND m.key <= ? AND m.status <= ? AND m.kind <> 0 ORDER BY m.key"
+
+
+# Few memories have a category; a list of them must not walk over all the others.
+CATEGORISED = f"""
+{MEMORY.replace("memories m", "memories m INDEXED BY memories_categories", 1)}
+WHERE m.key > ? AND m.key <= ? AND m.status <= ? AND m.categories IS NOT NULL ORDER BY m.recency DESC
+"""
+
+
 def page(db: apsw.Connection, query: ListQuery) -> Page:
     """Return one page of the visible memories, in the order of partition and sequence."""
-    after = _cursor_key(query.cursor)
+    after = cursor_key(query.cursor)
     chosen: list[Row] = []
     last_key = after
     at = enc.micros(query.at)
     kinds = {enc.KIND_NUMBERS[k] for k in query.kinds}
     last_status = enc.LAST_VISIBLE if query.include_superseded else enc.CURRENT
-    # Named so that the partial index is used: episodes are most of what there is.
-    distilled = " AND m.kind <> 0" if kinds and enc.KIND_NUMBERS[Kind.EPISODE] not in kinds else ""
-    memory = MEMORY.replace("memories m", "memories m INDEXED BY memories_distilled", 1) if distilled else MEMORY
-    sql = f"{memory} WHERE m.key > ? AND m.key <= ? AND m.status <= ?{distilled} ORDER BY m.key"
+    sql = CATEGORISED if query.categorised else listing(query.kinds)
     for partition in partitions(db, query.scope):
         low, high = enc.bounds(partition)
         if high <= after:
@@ -245,17 +259,23 @@ def page(db: apsw.Connection, query: ListQuery) -> Page:
             if not query.scope.sees(light.scope) or not matches(query.where, light):
                 continue
             if len(chosen) == query.limit:
-                return Page(items=tuple(full_records(db, chosen, query.scope)), next_cursor=_cursor(last_key))
+                return Page(items=tuple(full_records(db, chosen, query.scope)), next_cursor=cursor_of(last_key))
             chosen.append(row)
             last_key = row[0]
     return Page(items=tuple(full_records(db, chosen, query.scope)), next_cursor=None)
 
 
-def _cursor(key: int) -> str:
+def cursor_of(key: int) -> str:
+    """Return the cursor after the memory at *key*."""
     return f"k{key:x}"
 
 
-def _cursor_key(cursor: str | None) -> int:
+def cursor_key(cursor: str | None) -> int:
+    """Return the key after which a page begins.
+
+    Raises:
+        InvalidRequestError: the cursor is not one of this store.
+    """
     if cursor is None:
         return 0
     try:

@@ -11,15 +11,19 @@ import simsimd
 
 from keepstone.contract import Candidate, CandidateQuery, Candidates, Corpus
 from keepstone.errors import EmbedderMismatchError, LimitError
+from keepstone.filters import Filter
 from keepstone.logic.ranking import BM25_B, BM25_K1, bm25_most, idf
 from keepstone.logic.succession import leading
+from keepstone.stores.sqlite import earlier
 from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite.columns import Array
+from keepstone.stores.sqlite.holding import held
 from keepstone.stores.sqlite.index import NEVER, IndexCache, PartitionIndex, live_text
 from keepstone.stores.sqlite.reading import holds_visible, partitions, satisfy, scope_keys
+from keepstone.stores.sqlite.statements import Statements, said_in
 from keepstone.stores.sqlite.surroundings import Surroundings
 from keepstone.stores.sqlite.vectors import active
-from keepstone.types import Span
+from keepstone.types import Span, Status
 
 Allowed = Callable[[Array], Array]
 
@@ -47,11 +51,12 @@ def candidates(snapshot: Callable[[], apsw.Connection], cache: IndexCache, query
     lists: tuple[list[Candidate], list[Candidate], list[Candidate]] = ([], [], [])
     vectors: dict[tuple[str, int], Array] = {}
     corpora: dict[str, Corpus] = {}
+    statements: Statements = {}
     for partition in reached:
         with cache.lock(partition):
             # The index may have been caught up by a later snapshot than ours: take one that is later still.
             db = snapshot()
-            index = cache.current(db, partition, _check_space(db, query))
+            index = cache.current(db, partition, _check_space(db, query), query.known_at)
             found = _Search(db, index, query)
             if found.is_empty:
                 continue
@@ -61,8 +66,12 @@ def candidates(snapshot: Callable[[], apsw.Connection], cache: IndexCache, query
             if query.alike is not None:
                 vectors.update(found.vectors())
             corpora[name] = found.corpus()
+            statements.update(found.statements())
     items = _united(*lists, query.limit)
-    return Candidates(items=items, corpora=corpora, alike=_alike(items, vectors, query.alike))
+    if statements:
+        chosen = {c.memory_id for c in items}
+        statements = {id: each for id, each in statements.items() if id in chosen}
+    return Candidates(items=items, corpora=corpora, alike=_alike(items, vectors, query.alike), statements=statements)
 
 
 def _united(
@@ -107,7 +116,9 @@ class _Search:
     def __init__(self, db: apsw.Connection, index: PartitionIndex, query: CandidateQuery) -> None:
         self._db, self._index, self._query = db, index, query
         self._visible = live_text(index)
-        self._seen = self._visible & self._scope_mask()
+        # Of memories; None is all of them.
+        self._scope = self._scope_mask()
+        self._seen = self._visible if self._scope is None else self._visible & self._scope[index.memory.rows]
         self.is_empty = not bool(self._seen.any())
         if self.is_empty:
             return
@@ -144,6 +155,11 @@ class _Search:
             if candidate.cosine is not None:
                 yield (candidate.memory_id, candidate.unit), self._index.vectors.rows[slot]
 
+    def statements(self) -> Statements:
+        """Return the memories distilled from the messages of the episodes found, by episode."""
+        memories = np.unique(self._index.memory.rows[list(self._found)])
+        return said_in(self._db, self._index, self._scope, memories, self._query.as_of)
+
     def items(self, partition: str) -> tuple[list[Candidate], list[Candidate], list[Candidate]]:
         """Return the best units by cosine, the best by BM25, and the best by the words around them."""
         narrow = self._seen & self._narrow_mask()
@@ -178,11 +194,12 @@ class _Search:
             self._bm25[chosen].tolist(),
             index.status.rows[memories].tolist(),
             index.kind.rows[memories].tolist(),
+            index.strength.rows[memories].tolist(),
             strict=True,
         )
         said = self._said(chosen, memories)
         for i, (row, more) in enumerate(zip(columns, said, strict=True)):
-            sequence, unit, recency, first, last, length, known, cosine, bm25, status, kind = row
+            sequence, unit, recency, first, last, length, known, cosine, bm25, status, kind, strength = row
             traits, role, speaker, at, valid, session, window, session_bm25, around = more
             yield Candidate(
                 memory_id=enc.text_id(ids[16 * i : 16 * i + 16]),
@@ -194,7 +211,8 @@ class _Search:
                 length=length,
                 cosine=cosine if known else None,
                 bm25=bm25,
-                status=enc.STATUSES[status],
+                # What was superseded since held then.
+                status=enc.STATUSES[status] if self._query.as_of is None else Status.CURRENT,
                 kind=enc.KINDS[kind],
                 traits=traits,
                 role=index.roles.texts[role],
@@ -205,6 +223,7 @@ class _Search:
                 window=window,
                 session_bm25=session_bm25,
                 around=around,
+                strength=strength,
             )
 
     def _said(self, chosen: Array, memories: Array) -> Iterator[tuple[Any, ...]]:
@@ -223,12 +242,12 @@ class _Search:
             strict=True,
         )
 
-    def _scope_mask(self) -> Array:
+    def _scope_mask(self) -> Array | None:
         index, scope = self._index, self._query.scope
         if sum(i is not None for i in scope.ids) == 1 and scope.owner == _owner(self._db, index.partition):
-            return np.ones(len(index.live.rows), dtype=np.bool_)
+            return None
         keys = np.array(scope_keys(self._db, index.partition, scope), dtype=np.int64)
-        mask: Array = np.isin(index.scope.rows, keys)[index.memory.rows]
+        mask: Array = np.isin(index.scope.rows, keys)
         return mask
 
     def _narrow_mask(self) -> Array:
@@ -236,7 +255,9 @@ class _Search:
         mask = np.ones(len(index.key.rows), dtype=np.bool_)
         if not query.include_expired:
             mask &= index.expires.rows > (enc.micros(query.at) or 0)
-        if not query.include_superseded:
+        if query.as_of is not None:
+            mask &= held(index, query.as_of)
+        elif not query.include_superseded:
             mask &= index.status.rows == enc.CURRENT
         if query.kinds:
             mask &= np.isin(index.kind.rows, [enc.KIND_NUMBERS[k] for k in query.kinds])
@@ -301,10 +322,15 @@ class _Search:
             memories = index.memory.rows[slots].tolist()
             unknown = {int(index.key.rows[m]): m for m in memories if m not in known}
             if unknown:
-                known.update((unknown[key], verdict) for key, verdict in satisfy(self._db, where, list(unknown)))
+                known.update((unknown[key], verdict) for key, verdict in self._satisfy(where, list(unknown)))
             return np.fromiter((known[m] for m in memories), dtype=np.bool_, count=len(memories))
 
         return allowed
+
+    def _satisfy(self, where: Filter, keys: list[int]) -> Iterator[tuple[int, bool]]:
+        if self._query.known_at is None:
+            return satisfy(self._db, where, keys)
+        return earlier.satisfy(self._db, where, keys, self._query.known_at)
 
 
 def _name(db: apsw.Connection, partition: int) -> str:

@@ -14,7 +14,7 @@ from keepstone.contract import CandidateQuery, Candidates, EmbedderKey, Job, Lis
 from keepstone.ids import IdSource
 from keepstone.operations import AppendMessage, Applied, ArchiveRow, Batch
 from keepstone.results import JobStatus, Usage
-from keepstone.stores.sqlite import archive, calls, checking, deriving, erasure, jobs, reading, vectors
+from keepstone.stores.sqlite import archive, calls, checking, deriving, earlier, erasure, jobs, reading, vectors
 from keepstone.stores.sqlite.checking import Finding
 from keepstone.stores.sqlite.engine import Engine, in_thread
 from keepstone.stores.sqlite.index import IndexCache
@@ -72,12 +72,18 @@ class SqliteStore:
 
         return await self._read(work)
 
-    async def get(self, ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:
+    async def get(self, ids: Sequence[str], scope: Scope, *, known_at: datetime | None = None) -> list[MemoryRecord]:
         """Return the visible memories among *ids*."""
-        return await self._read(lambda db: reading.visible(db, ids, scope)) if ids else []
+        if not ids:
+            return []
+        if known_at is not None:
+            return await self._read(lambda db: earlier.visible(db, ids, scope, known_at))
+        return await self._read(lambda db: reading.visible(db, ids, scope))
 
     async def get_all(self, query: ListQuery) -> Page:
         """Return one page of the visible memories."""
+        if query.as_of is not None or query.known_at is not None:
+            return await self._read(lambda db: earlier.page(db, query))
         return await self._read(lambda db: reading.page(db, query))
 
     async def neighbours(self, ids: Sequence[str], scope: Scope, before: int, after: int) -> list[LedgerMessage]:

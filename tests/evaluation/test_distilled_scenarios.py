@@ -1,0 +1,105 @@
+"""Whole scenarios through a memory with a model that answers rightly: what is known at the end is what is true."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from keepstone import Memory
+from keepstone.evaluation.endings import deleted_turns, end_state, forgotten_gone, still_holding, still_true_current
+from keepstone.evaluation.gates import measure
+from keepstone.evaluation.pack import Pack, Record, own_packs, read
+from keepstone.evaluation.retriever import USER, StandingClock, ingest
+from keepstone.protocols import Store
+from keepstone.results import AddResult
+from keepstone.stores.sqlite import SqliteStore
+from keepstone.testing import HashingEmbedder, InMemoryStore
+from keepstone.types import Action, Kind, MemoryRecord, Status
+from tests.evaluation.oracle import Oracle, final_texts, scenarios
+
+EMBEDDER = HashingEmbedder()
+RECORDS = [r for language in ("en", "zh") for r in scenarios(language)]
+# A change, a fuller telling, a return that is said again, and something to forget.
+REPEATED = [r for r in RECORDS if r.id.startswith(("home", "dog", "cat", "choir", "taichi", "locker", "door"))]
+STORES = ("inmemory", "sqlite")
+
+
+class Run:
+    """A record that was taken in, and what came of it."""
+
+    def __init__(self, store: Store, record: Record) -> None:
+        self.record, self.clock, self.oracle = record, StandingClock(), Oracle([record])
+        self.memory = Memory(store=store, embedder=EMBEDDER, chat_model=self.oracle, clock=self.clock)
+        self.added = self.again()
+
+    def again(self) -> list[AddResult]:
+        return [added for _, added in ingest(self.memory, self.clock, self.record)]
+
+    def facts(self, *statuses: Status) -> list[MemoryRecord]:
+        return [m for m in end_state(self.memory) if m.kind is Kind.FACT and m.status in statuses]
+
+
+@contextmanager
+def taken(record: Record, kind: str, folder: Path) -> Iterator[Run]:
+    store: Store = InMemoryStore() if kind == "inmemory" else SqliteStore(folder / "memory.db")
+    run = Run(store, record)
+    try:
+        yield run
+    finally:
+        run.memory.close()
+
+
+@pytest.mark.parametrize("kind", STORES)
+@pytest.mark.parametrize("record", RECORDS, ids=lambda r: r.id)
+def test_what_is_known_at_the_end_is_what_is_true(record: Record, kind: str, tmp_path: Path) -> None:
+    with taken(record, kind, tmp_path) as run:
+        refused = [r for a in run.added for r in (a.distilled.refused if a.distilled else ())]
+        assert (refused, run.oracle.repairs, run.oracle.unanswered) == ([], [], [])
+        known = run.facts(Status.CURRENT)
+        gold = sorted(g["text"] for g in record.raw["gold_memories"])
+        assert sorted(f.text for f in known) == gold == final_texts(record)
+
+        retired = sorted(g["text"] for g in record.raw["retired"])
+        over = run.facts(Status.SUPERSEDED)
+        assert sorted(f.text for f in over) == retired
+        for old in over:
+            assert [c.action for c in run.memory.history(old.id)] == [Action.ADD, Action.SUPERSEDE]
+            successor = next(f for f in (*known, *over) if f.id == old.superseded_by)
+            assert old.valid_to == successor.occurred_at
+
+        state = end_state(run.memory)
+        holding = still_holding(record, state, deleted_turns(run.added))
+        assert holding.good == holding.count
+        for measured in (forgotten_gone(record, state), still_true_current(record, state)):
+            assert measured.share in (None, 1.0)
+        for asked in (q for q in record.questions if q.forbidden):
+            hits = run.memory.search(asked.text, user_id=USER, limit=100)
+            assert not {s for h in hits for s in h.sources} & set(asked.forbidden)
+
+
+@pytest.mark.parametrize("kind", STORES)
+@pytest.mark.parametrize(
+    "record", [r for r in RECORDS if r.id.startswith(("home", "dog", "choir", "locker"))], ids=lambda r: r.id
+)
+def test_the_same_again_changes_nothing(record: Record, kind: str, tmp_path: Path) -> None:
+    with taken(record, kind, tmp_path) as run:
+        before, calls = end_state(run.memory), run.oracle.calls
+        again = run.again()
+        assert end_state(run.memory) == before
+        assert run.oracle.calls == calls
+        assert not any(a.messages or a.memories for a in again)
+
+
+@pytest.mark.parametrize("name", ["everyday_en", "everyday_zh"])
+def test_what_is_fresh_comes_first_with_the_model_in_the_loop(name: str) -> None:
+    pack = read(next(p for p in own_packs() if p.stem == name))
+    assert [g for g in measure(pack, Oracle(pack.records), EMBEDDER) if g.verdict != "passed"] == []
+
+
+def test_a_whole_language_passes_through_one_pack_of_scenarios() -> None:
+    for language in ("en", "zh"):
+        pack = Pack(name=language, records=scenarios(language))
+        oracle = Oracle(pack.records)
+        assert [g for g in measure(pack, oracle, EMBEDDER) if g.verdict != "passed"] == []
+        assert (oracle.repairs, oracle.unanswered) == ([], [])
