@@ -64,6 +64,7 @@ class Distiller:
             reason = over or "nothing is left to read"
             await self.store.apply(made.batch([Finish(job_id=job.id, attempts=job.attempts)]))
             return Distillation(status="skipped", reason=reason, job_ids=(job.id,))
+        await made.begin()
         proposed = await self.strategy.propose(material, made.ask, made.look)
         operations = await made.operations(proposed)
         done = Finish(job_id=job.id, attempts=job.attempts, error=proposed.failure, reply=proposed.reply)
@@ -80,6 +81,13 @@ class _Run:
         self._of, self._job, self._now = distiller, job, now
         self._owner = job.scope.without_session
         self._receipts: list[Receipt] = []
+        self._id = job.id
+
+    async def begin(self) -> None:
+        """Choose the id of the batch: the job's, so that another process finds what was done; if a run before has
+        it, a new one, so that each can be undone by itself."""
+        if await self._of.store.changes(self._job.id, self._job.scope):
+            self._id = self._of.new_id(self._now, bucket(self._job.scope))
 
     async def material(self) -> Material | None:
         """Return what there is to read, None if it was all taken back."""
@@ -132,7 +140,7 @@ class _Run:
         return await carrier.operations(steps, proposed.material)
 
     def batch(self, operations: Sequence[Operation], proposed: Proposed | None = None, *, new: bool = False) -> Batch:
-        """Return *operations* as a batch; what a job changes has the job's id, so that it can be found and undone."""
+        """Return *operations* as a batch; `details` name the job of what it changes."""
         details: dict[str, Any] = {}
         if proposed is not None:
             details = {
@@ -143,7 +151,7 @@ class _Run:
             }
         embedder = self._of.embedder
         return Batch(
-            id=self._of.new_id(self._now, bucket(self._job.scope)) if new else self._job.id,
+            id=self._of.new_id(self._now, bucket(self._job.scope)) if new else self._id,
             tenant=self._job.scope.tenant,
             at=self._now,
             actor=self._of.actor if proposed is None else self._of.model.name,
@@ -154,14 +162,14 @@ class _Run:
 
     async def result(self, proposed: Proposed) -> Distillation:
         """Return what was done."""
-        changes = await changed(self._of.store, self._job.id, self._job.scope)
+        changes = await changed(self._of.store, self._id, self._job.scope)
         fallen = [c.memory_id for c in changes if c.action in (Action.SUPERSEDE, Action.DELETE)]
         review = await self._of.store.dependants(fallen, self._owner) if fallen else []
         return Distillation(
             status="failed" if proposed.failure is not None else "done",
             reason=proposed.failure,
             job_ids=(self._job.id,),
-            batch_ids=(self._job.id,) if changes else (),
+            batch_ids=(self._id,) if changes else (),
             changes=changes,
             refused=proposed.refused,
             receipts=tuple(self._receipts),
