@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from keepstone import door
 from keepstone.contract import Job
 from keepstone.describing import Describing
-from keepstone.errors import ConfigError, NotFoundError
+from keepstone.errors import ConfigError, NotFoundError, StoreError
 from keepstone.jobs import Worker, owner_of
 from keepstone.operations import Feedback
 from keepstone.protocols import ChatModel, JobQueue
@@ -162,17 +162,22 @@ class Learning(Describing):
         worker = self._worker()
         if not job_ids or worker is None:
             return Distillation(status="skipped", reason="nothing new was said that a model should read")
-        await worker.wait_for(job_ids, scope, wait)
-        there = {job.id: job for job in await self._queue().jobs(scope, job_ids, at=self._clock())}
-        parts = []
-        for id in job_ids:
-            part = worker.result(id)
-            if id in there and there[id].state != "dead":
-                part = Distillation(status="pending", reason=there[id].error, job_ids=(id,))
-            elif part is None:
-                part = await self._looked_up(id, scope, there.get(id))
-            parts.append(part)
-        return _together(parts)
+        try:
+            await worker.wait_for(job_ids, scope, wait)
+            return _together([await self._come_of(id, scope, worker) for id in job_ids])
+        except StoreError as error:
+            # The words are durable; only what became of the jobs cannot be told.
+            return Distillation(status="pending", reason=f"{type(error).__name__}: {error}", job_ids=tuple(job_ids))
+
+    async def _come_of(self, id: str, scope: Scope, worker: Worker) -> Distillation:
+        part = worker.result(id)
+        there = next(iter(await self._queue().jobs(scope, [id], at=self._clock())), None)
+        if there is not None and there.state != "dead":
+            return Distillation(status="pending", reason=there.error, job_ids=(id,))
+        # What this process could not do, another may have done since.
+        if part is None or part.status == "pending":
+            return await self._looked_up(id, scope, there)
+        return part
 
     async def _looked_up(self, id: str, scope: Scope, dead: JobStatus | None) -> Distillation:
         """What came of a job that another process did: the history tells."""

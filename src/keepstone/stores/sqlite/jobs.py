@@ -96,6 +96,13 @@ def claim(
     return jobs
 
 
+def release(db: apsw.Connection, leased: Sequence[Job]) -> None:
+    """Give leases back that nobody took, as if they had not been."""
+    for job in leased:
+        sql = "UPDATE jobs SET attempts = attempts - 1, lease_until = NULL WHERE id = ? AND attempts = ?"
+        db.execute(sql, (enc.raw_id(job.id), job.attempts))
+
+
 def heartbeat(db: apsw.Connection, job_id: str, attempts: int, lease_until: datetime) -> bool:
     """Prolong a lease; False if the job is done, was given back, or was leased again since."""
     sql = "UPDATE jobs SET lease_until = ? WHERE id = ? AND attempts = ? AND lease_until IS NOT NULL"
