@@ -136,11 +136,12 @@ class Transport:
     ) -> Answered:
         import httpx2
 
+        seconds = self._seconds(until)
         try:
-            async with asyncio.timeout(self._seconds(until)):
+            async with asyncio.timeout(seconds):
                 answered = await self._sent(path, body, attempt)
         except (httpx2.TimeoutException, TimeoutError) as error:
-            raise TimedOutError(self._provider, f"no answer in {self._timeout:g} s", retryable=True) from error
+            raise TimedOutError(self._provider, f"no answer in {seconds:.3g} s", retryable=True) from error
         except (httpx2.UnsupportedProtocol, httpx2.InvalidURL, ValueError) as error:
             message = self._clean(f"{self._base_url} is no address to ask: {error}")
             raise ProviderError(self._provider, message, retryable=False) from error
@@ -153,7 +154,7 @@ class Transport:
 
     async def _sent(self, path: str, body: Mapping[str, Any], attempt: int) -> Answered:
         async with self._client().stream("POST", self._base_url + path, json=dict(body)) as response:
-            status, wait = response.status_code, _retry_after(response.headers.get("retry-after"))
+            status, wait = response.status_code, retry_after_seconds(response.headers.get("retry-after"))
             if status >= 300:
                 raw = await self._start(response)
                 text = raw.decode("utf-8", "replace")
@@ -236,8 +237,11 @@ def _is_past(until: float | None, wait: float) -> bool:
     return until is not None and asyncio.get_running_loop().time() + wait >= until
 
 
-def _retry_after(value: str | None) -> float | None:
-    """Seconds to wait, from a Retry-After header in either of its forms (RFC 9110 §10.2.3)."""
+def retry_after_seconds(value: str | None) -> float | None:
+    """Return the seconds to wait, from a Retry-After header in either of its forms (RFC 9110 §10.2.3).
+
+    None if it says nothing.
+    """
     if value is None:
         return None
     try:

@@ -1,6 +1,5 @@
 """`keepstone eval record`, `gates` and the check of a recording, with a model behind real HTTP on this machine."""
 
-import asyncio
 import json
 from pathlib import Path
 
@@ -23,7 +22,7 @@ def pack(tmp_path: Path) -> str:
 
 
 def rightly(request: ChatRequest) -> ChatReply:
-    return asyncio.run(Oracle(RECORDS).reply(request))
+    return Oracle(RECORDS).answer(request)
 
 
 def record(pack: str, out: Path, monkeypatch: pytest.MonkeyPatch) -> int:

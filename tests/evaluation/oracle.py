@@ -42,7 +42,8 @@ def scenarios(language: str) -> tuple[Record, ...]:
 class Oracle:
     """A `ChatModel` for *records*.
 
-    `repairs` are the wishes for another reply, `unanswered` the actions whose target no prompt showed.
+    `repairs` are the wishes for another reply, `unanswered` the actions whose target no prompt showed; what is to be
+    deleted may be gone already by the rules for requests to forget.
     """
 
     name = "oracle"
@@ -54,6 +55,10 @@ class Oracle:
         self.unanswered: list[Action] = []
 
     async def reply(self, request: ChatRequest) -> ChatReply:
+        return self.answer(request)
+
+    def answer(self, request: ChatRequest) -> ChatReply:
+        """Return the reply, for what serves it without a loop of its own."""
         self.calls += 1
         changes: list[Change] = []
         if any(m.role == "assistant" for m in request.messages):
@@ -68,7 +73,7 @@ class Oracle:
         for handle, said in _messages(shown):
             for action in self._actions(said):
                 target = None if action.target is None else known.get(_plain(action.target))
-                if action.target is not None and target is None:
+                if action.target is not None and target is None and action.op != "delete":
                     self.unanswered.append(action)
                 if target is None and action.op in ("delete", "none"):
                     continue

@@ -200,3 +200,24 @@ def test_calibrations() -> None:
 def test_words_alone_ignore_the_cosine() -> None:
     far = replace(PLAIN, cosine=-1.0)
     assert alone(far, CORPUS, WORDS_ONLY) == alone(PLAIN, CORPUS, WORDS_ONLY)
+
+
+@given(CANDIDATES, CORPORA, st.floats(-1, 1))
+def test_strength_adds_its_share_and_nothing_at_zero(candidate: Candidate, corpus: Corpus, strength: float) -> None:
+    (plain,) = rank(found(candidate, corpus=corpus), UNKNOWN_EMBEDDER, explain=True)
+    (felt,) = rank(found(replace(candidate, strength=strength), corpus=corpus), UNKNOWN_EMBEDDER, explain=True)
+    added = {s.name: s.contribution for s in felt.signals}
+    assert abs(felt.fused - plain.fused - WEIGHTS.strength * strength) < 1e-6
+    assert added.get("strength", 0.0) == WEIGHTS.strength * strength
+    assert "strength" not in {s.name for s in plain.signals}
+
+
+@given(st.lists(CANDIDATES, max_size=12), st.lists(st.floats(-1, 1), min_size=12, max_size=12))
+def test_feedback_moves_nothing_past_its_bound(candidates: list[Candidate], strengths: list[float]) -> None:
+    """Memories further apart than twice the weight keep their order, whatever was said of them."""
+    of = {f"m{n}": strength for n, strength in enumerate(strengths)}
+    felt = [replace(c, strength=of[c.memory_id]) for c in candidates]
+    before = {r.candidate.memory_id: r.fused for r in rank(found(*candidates), UNKNOWN_EMBEDDER)}
+    after = [r.candidate.memory_id for r in rank(found(*felt), UNKNOWN_EMBEDDER)]
+    for first, second in itertools.combinations(after, 2):
+        assert before[second] - before[first] <= 2 * WEIGHTS.strength + 1e-6

@@ -8,7 +8,7 @@ import json
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,8 +26,9 @@ MESSAGES = [{"role": "system", "content": SYSTEM.content}, {"role": "user", "con
 class StatusError(Exception):
     """What the SDKs raise for a bad status."""
 
-    def __init__(self, status_code: int, body: object) -> None:
+    def __init__(self, status_code: int, body: object, headers: Mapping[str, str] | None = None) -> None:
         self.status_code, self.body = status_code, body
+        self.response = SimpleNamespace(headers=headers or {})
         super().__init__(f"Error code: {status_code}")
 
 
@@ -58,7 +59,8 @@ def post(url: str, **body: Any) -> Reply:
             return Reply(json.load(reply))
     except urllib.error.HTTPError as error:
         with error:
-            raise StatusError(error.code, json.loads(error.read())) from error
+            headers = {name.lower(): value for name, value in error.headers.items()}
+            raise StatusError(error.code, json.loads(error.read()), headers) from error
     except OSError as error:
         raise APIConnectionError(str(error)) from error
 
@@ -108,6 +110,7 @@ def test_what_a_client_raises_becomes_ours(name: str, kind: type[ProviderError])
     assert type(caught.value) is kind
     # A body that was cut is an error of its own kind, which says nothing of trying again.
     assert caught.value.retryable is (name != "cut_body")
+    assert caught.value.retry_after == (None if name == "cut_body" else 0)
 
 
 def test_errors_of_clients_are_told_apart() -> None:

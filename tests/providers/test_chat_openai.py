@@ -1,7 +1,9 @@
 """Chat models of OpenAI's interface over real HTTP: forms of answers, limits, prices, faults, retries, cancellation."""
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 
 from keepstone import AuthenticationError, BadReplyError, ProviderError, RateLimitError, TimedOutError
 from keepstone.chat import ChatMessage, ChatReply, ChatRequest, ToolCall
+from keepstone.llms.anthropic import AnthropicChatModel
 from keepstone.llms.openai import OpenAIChatModel
 from keepstone.testing import CHAT_FAULTS, ChatServer, ScriptedChatModel
 from tests.providers.asking import PLAIN, SAID, SCHEMA, SHAPED, SYSTEM, TEA, TOOLED, ask, likes
@@ -389,3 +392,42 @@ def test_one_model_serves_two_loops() -> None:
     with ChatServer([TEA, TEA]) as server:
         model = OpenAIChatModel("mini", api_key=None, base_url=server.url)
         assert [likes(ask(lambda: model, SHAPED)[0]) for _ in range(2)] == [TEA, TEA]
+
+
+@pytest.mark.parametrize("interface", ["openai", "anthropic"])
+@pytest.mark.parametrize("name", CHAT_FAULTS)
+def test_no_fault_breaks_an_adapter(name: str, interface: str) -> None:
+    """Each is an answer, which is for the caller to check, or an error of ours that says whether to try again."""
+    good = {"changes": [{"op": "add", "text": "喜欢龙井茶。", "sources": ["m1"]}]}
+    limits: dict[str, Any] = {"attempts": 1, "timeout_seconds": 0.5, "reply_bytes_max": 2_000_000}
+
+    def once(server: ChatServer) -> ChatReply:
+        if interface == "openai":
+            return asked(server, SHAPED, **limits)[0]
+        return ask(lambda: AnthropicChatModel("m", api_key=None, base_url=server.root, **limits), SHAPED)[0]
+
+    faulty = CHAT_FAULTS[name](good)
+    with ChatServer(lambda _: faulty) as server:
+        if not isinstance(faulty, ChatReply):
+            with pytest.raises(ProviderError) as caught:
+                once(server)
+            assert caught.value.retryable
+            return
+        reply = once(server)
+    assert reply.finish == faulty.finish
+    # Anthropic's arguments come parsed, and are written anew.
+    assert reply.text.replace(" ", "") == faulty.text.replace(" ", "")
+
+
+def test_loops_that_have_ended_are_let_go() -> None:
+    async def crowd(model: OpenAIChatModel) -> weakref.ref[asyncio.AbstractEventLoop]:
+        await asyncio.gather(*(model.reply(PLAIN) for _ in range(3)))
+        await model.close()
+        return weakref.ref(asyncio.get_running_loop())
+
+    with ChatServer(lambda _: "Tea") as server:
+        model = OpenAIChatModel("mini", api_key=None, base_url=server.url, concurrency=1)
+        first = asyncio.run(crowd(model))
+        asyncio.run(crowd(model))
+    gc.collect()
+    assert first() is None

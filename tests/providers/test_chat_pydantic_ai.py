@@ -97,6 +97,16 @@ def test_usage_and_price() -> None:
     assert asked(lambda m, i: ModelResponse(parts=[TextPart("Tea")]), PLAIN).price_usd is None
 
 
+def test_the_price_that_pydantic_ai_knows() -> None:
+    def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        return ModelResponse(parts=[TextPart("Tea")], provider_name="openai")
+
+    model = FunctionModel(answer, model_name="gpt-5-mini", profile=BY_SCHEMA)
+    reply = asyncio.run(PydanticAIChatModel(model).reply(PLAIN))
+    assert reply.price_usd is not None
+    assert 0 < reply.price_usd < 0.01
+
+
 @pytest.mark.parametrize(
     ("error", "kind", "retryable"),
     [

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from keepstone.chat import ChatReply, ToolCall
+from keepstone.chat import ChatReply, Tool, ToolCall
 from keepstone.errors import AuthenticationError, BadReplyError, ProviderError
 from keepstone.testing import CHAT_FAULTS, ChatServer, ScriptedChatModel
 
@@ -45,7 +45,7 @@ def test_a_reply_in_both_interfaces() -> None:
         )
     assert openai["choices"][0]["message"] == {"role": "assistant", "content": "Tea"}
     assert openai["choices"][0]["finish_reason"] == "length"
-    assert openai["usage"] == {"prompt_tokens": 3, "completion_tokens": 4, "cost": 0.5}
+    assert openai["usage"] == {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7, "cost": 0.5}
     assert anthropic["content"] == [{"type": "text", "text": "Tea"}]
     assert anthropic["stop_reason"] == "max_tokens"
     assert anthropic["usage"] == {"input_tokens": 3, "output_tokens": 4}
@@ -114,3 +114,22 @@ def test_it_is_closed_once_and_need_not_have_been_started() -> None:
         server.close()
     with pytest.raises(ConnectionError):
         post(started, "/v1/chat/completions")
+
+
+def test_what_other_clients_send_is_understood_or_refused() -> None:
+    parts = [{"type": "text", "text": "Good "}, {"type": "text", "text": "day"}]
+    tool = {"name": "wave", "input_schema": {"type": "object"}}
+    told = {"system": parts, "messages": [{"role": "user", "content": parts}], "max_tokens": 5, "tools": [tool]}
+    written = {"messages": [{"role": "developer", "content": parts}, {"role": "assistant", "content": None}]}
+    with ChatServer(lambda _: GOOD) as server:
+        assert post(server, "/v1/messages", told)[0] == 200
+        assert post(server, "/v1/chat/completions", {**written, "response_format": {"type": "text"}})[0] == 200
+        forced = {**told, "tool_choice": {"type": "any"}}
+        assert json.loads(post(server, "/v1/messages", forced)[2])["content"][0]["input"] == GOOD
+        assert post(server, "/v1/chat/completions", {"messages": "Good day"})[0] == 400
+        assert post(server, "/v1/messages", {"messages": []})[0] == 400
+    first, second, third = server.model.calls
+    assert [(m.role, m.content) for m in first.messages] == [("system", "Good day"), ("user", "Good day")]
+    assert first.tools == (Tool(name="wave", description="", parameters={"type": "object"}),)
+    assert (third.schema, third.schema_name, third.tools) == ({"type": "object"}, "wave", ())
+    assert [(m.role, m.content) for m in second.messages] == [("system", "Good day"), ("assistant", "")]

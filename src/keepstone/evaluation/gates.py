@@ -6,7 +6,7 @@ says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,11 +19,10 @@ from keepstone.evaluation.endings import (
 )
 from keepstone.evaluation.gold import Comparison, Tally, gold_memories, kept_script, retired_memories
 from keepstone.evaluation.ingesting import Progress, raise_failure
-from keepstone.evaluation.measuring import evaluate
 from keepstone.evaluation.pack import Pack, Record
 from keepstone.evaluation.recordings import ReplayingChatModel
-from keepstone.evaluation.results import Row
 from keepstone.evaluation.retriever import KeepstoneRetriever
+from keepstone.evaluation.scoring import DEPTH, Evidence, said_by, score, visible
 from keepstone.protocols import ChatModel, Embedder
 from keepstone.types import Value
 
@@ -148,14 +147,13 @@ def _measured(pack: Pack, model: ChatModel, embedder: Embedder | str | None, che
             raise
         return retriever
 
-    raw = evaluate([pack], lambda r: KeepstoneRetriever(r, embedder), name="raw", version="")
-    distilled = evaluate([pack], distilling, name="distilled", version="")
+    raw, distilled = _answers(pack, lambda r: KeepstoneRetriever(r, embedder)), _answers(pack, distilling)
     return [
-        _recall(pack.name, raw.rows, distilled.rows),
+        _recall(pack.name, raw, distilled),
         _share(pack.name, GOLD_BAR, counts.gold),
         _share(pack.name, RETIRED_BAR, counts.retired),
         _share(pack.name, SCRIPT_BAR, counts.script),
-        _mean(pack.name, FRESH_BAR, [r.measures[FRESH] for r in distilled.rows if FRESH in r.measures]),
+        _mean(pack.name, FRESH_BAR, [m[FRESH] for m in distilled if FRESH in m]),
         _share(pack.name, STILL_TRUE_BAR, counts.still_true),
         _share(pack.name, FORGOTTEN_BAR, counts.forgotten),
         _lost(pack.name, counts.kept),
@@ -167,10 +165,24 @@ def failed(found: Iterable[Gate]) -> bool:
     return any(g.verdict == "FAILED" for g in found)
 
 
-def _recall(pack: str, raw: Sequence[Row], distilled: Sequence[Row]) -> Gate:
-    before = {r.key: r.measures[RECALL] for r in raw if RECALL in r.measures}
-    differences = [r.measures[RECALL] - before[r.key] for r in distilled if RECALL in r.measures]
-    return _mean(pack, RECALL_BAR, differences)
+def _answers(pack: Pack, factory: Callable[[Record], KeepstoneRetriever]) -> list[Mapping[str, float]]:
+    """The measures of every question that has evidence, in the order of the pack."""
+    found: list[Mapping[str, float]] = []
+    for record in pack.records:
+        retriever, said = factory(record), said_by(record)
+        try:
+            for question in (q for q in record.questions if q.has_evidence):
+                hits = visible(question, retriever.search(question.text, DEPTH, question.at or record.end), record)
+                found.append(score(question, hits, Evidence(question, said)))
+        finally:
+            retriever.close()
+    return found
+
+
+def _recall(pack: str, raw: Sequence[Mapping[str, float]], distilled: Sequence[Mapping[str, float]]) -> Gate:
+    return _mean(
+        pack, RECALL_BAR, [after[RECALL] - before[RECALL] for before, after in zip(raw, distilled, strict=True)]
+    )
 
 
 def _mean(pack: str, bar: Bar, values: Sequence[float]) -> Gate:

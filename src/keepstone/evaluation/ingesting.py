@@ -59,13 +59,15 @@ def record_packs(
 
     Raises:
         ProviderError: the model failed.
-        ConfigError: nothing was asked, so nothing could be recorded.
+        ConfigError: nothing was asked, so nothing could be recorded, or something other than the model failed.
     """
     total, done = sum(len(r.sessions) for p in packs for r in p.records), 0
     for pack in packs:
         for record in pack.records:
-            for _ in taken_in(record, embedder, model):
+            for session, added in taken_in(record, embedder, model):
                 raise_failure(model)
+                if added.distilled is not None and added.distilled.status == "pending":
+                    raise ConfigError(f"Session {session} of {record.id} was not distilled: {added.distilled.reason}.")
                 done += 1
                 if progress is not None:
                     progress(done, total)

@@ -223,6 +223,9 @@ class RecordingChatModel:
             return await self._model.reply(request)
         except ProviderError as error:
             self.failures.append(error)
+            # A recording is stopped and gone on with later; waiting for another try would hold it up for good, since
+            # its clock stands.
+            error.retryable = False
             raise
 
     async def close(self) -> None:

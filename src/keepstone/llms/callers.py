@@ -26,7 +26,7 @@ from keepstone.llms._calls import CONCURRENCY, TIMEOUT_SECONDS, Gate, Stopwatch,
 from keepstone.llms._completions import ChatCompletions
 from keepstone.llms._messages import AnthropicMessages
 from keepstone.llms._prices import Prices
-from keepstone.transport import RETRYABLE, Answered
+from keepstone.transport import RETRYABLE, Answered, retry_after_seconds
 
 Function: TypeAlias = Callable[[Any], Any]
 
@@ -133,7 +133,8 @@ class ClientSender:
         if code in (401, 403):
             return AuthenticationError(self._provider, f"the key was refused ({code})", retryable=False)
         kind = RateLimitError if code == 429 else ProviderError
-        return kind(self._provider, f"answered {code}: {text}", retryable=code in RETRYABLE)
+        message = f"answered {code}: {text}"
+        return kind(self._provider, message, retryable=code in RETRYABLE, retry_after=answered.retry_after)
 
     async def close(self) -> None:
         """Do nothing: the client is its maker's to close."""
@@ -141,7 +142,8 @@ class ClientSender:
     def _failed(self, error: Exception, allowed: Sequence[int]) -> Answered:
         status = getattr(error, "status_code", None)
         if isinstance(status, int):
-            answered = Answered(status=status, body=None, text=_said(error), attempts=1)
+            wait = retry_after_seconds(_header(error, "retry-after"))
+            answered = Answered(status=status, body=None, text=_said(error), attempts=1, retry_after=wait)
             if status in allowed:
                 return answered
             raise self.failure(answered) from error
@@ -236,3 +238,8 @@ def _as_json(reply: Any) -> Any:
 def _said(error: Exception) -> str:
     body = getattr(error, "body", None)
     return f"{error} {json.dumps(body, default=str)}" if body is not None else str(error)
+
+
+def _header(error: Exception, name: str) -> str | None:
+    headers: object = getattr(getattr(error, "response", None), "headers", None)
+    return headers.get(name) if isinstance(headers, Mapping) else None

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from keepstone.types import Action, MemoryRecord, Status
+from keepstone.logic import details
+from keepstone.types import Action, MemoryRecord, Metadata, Status
 
 _STATUSES = {
     Action.ADD: Status.CURRENT,
@@ -20,71 +21,100 @@ _SAYS = (Action.ADD, Action.UPDATE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One change of a memory, as far as it says how the memory stood after it; ids are those of `Change`."""
+    """One change of a memory, as far as it says how the memory stood after it.
+
+    `related` names what superseded it, in any way; `details` are those of `Change`.
+    """
 
     id: str
     sequence: int
     action: Action
     revision: int | None
-    related_id: str | None
+    related: str | None
     inverse_of: str | None
     at: datetime
+    details: Metadata
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Earlier:
-    """How a memory stood at a moment after which it was changed.
+    """How a memory stood at a moment after which it was changed; None is: as it stands now.
 
-    None is: as it is now. `superseded_at` is when it was recorded that it was superseded, None unless it was.
-    `recency` is the sequence of the change that last added, revised or refreshed it.
+    `valid_to` and `superseded_by` are those of then only if `changed_standing`. `recency` is the sequence of the change
+    that last added, revised or refreshed it, `joined` the messages that became its sources since.
     """
 
     status: Status | None
-    superseded_at: datetime | None
+    changed_standing: bool
+    valid_to: datetime | None
     superseded_by: str | None
     revision: int | None
     recency: int | None
+    strength: float | None
     updated_at: datetime | None
+    joined: frozenset[str]
 
     def of(self, record: MemoryRecord) -> MemoryRecord:
-        """Return *record* with the status and the times that it had; text and the like are those of the revision."""
-        found = replace(
+        """Return *record* as it stood; its text and what came with it are those of `revision`."""
+        return replace(
             record,
+            status=self.status or record.status,
+            valid_to=self.valid_to if self.changed_standing else record.valid_to,
+            strength=record.strength if self.strength is None else self.strength,
             updated_at=self.updated_at or record.created_at,
             revision=self.revision or record.revision,
         )
-        if self.status is None:
-            return found
-        return replace(found, status=self.status, valid_to=self.superseded_at, superseded_by=self.superseded_by)
 
 
 def earlier(history: Sequence[Step], known_at: datetime) -> Earlier | None:
     """Return how the memory of *history*, oldest first, stood at *known_at*; None if it was not changed since."""
-    since = [s for s in history if s.at > known_at]
+    until, since = [s for s in history if s.at <= known_at], [s for s in history if s.at > known_at]
     if not since:
         return None
-    status, last, revision, recency = Status.CURRENT, None, None, None
+    status = _status(until)
+    changed, valid_to, by = _standing(status, until, since)
+    said = [s.sequence for s in until if s.action in _SAYS]
+    felt = [s for s in since if s.action is Action.FEEDBACK and details.STRENGTH in s.details]
+    moved = any(s.action in _STATUSES or s.action is Action.RESTORE for s in since)
+    return Earlier(
+        status=status if moved else None,
+        changed_standing=changed,
+        valid_to=valid_to,
+        superseded_by=by,
+        revision=next((s.revision for s in reversed(until) if s.revision is not None), None),
+        recency=said[-1] if said and any(s.action in _SAYS for s in since) else None,
+        strength=float(felt[0].details[details.STRENGTH][0]) if felt else None,
+        updated_at=until[-1].at if until else None,
+        joined=frozenset(id for s in since for id in s.details.get(details.JOINED, ())),
+    )
+
+
+def _status(history: Sequence[Step]) -> Status:
+    """Return the status after *history*."""
+    status = Status.CURRENT
     before: dict[str, Status] = {}
-    superseded: Step | None = None
-    for step in (s for s in history if s.at <= known_at):
+    for step in history:
         before[step.id] = status
         if step.action is Action.RESTORE:
             # It brought back what stood before the change that it undid.
             status = before.get(step.inverse_of or "", Status.CURRENT)
         else:
             status = _STATUSES.get(step.action, status)
-        if step.action is Action.SUPERSEDE:
-            superseded = step
-        if step.action in _SAYS:
-            recency = step.sequence
-        revision, last = step.revision or revision, step
-    stayed = all(s.action not in _STATUSES and s.action is not Action.RESTORE for s in since)
-    is_superseded = status is Status.SUPERSEDED and superseded is not None
-    return Earlier(
-        status=None if stayed else status,
-        superseded_at=superseded.at if superseded is not None and is_superseded else None,
-        superseded_by=superseded.related_id if superseded is not None and is_superseded else None,
-        revision=revision,
-        recency=recency if any(s.action in _SAYS for s in since) else None,
-        updated_at=None if last is None else last.at,
-    )
+    return status
+
+
+def _standing(status: Status, until: Sequence[Step], since: Sequence[Step]) -> tuple[bool, datetime | None, str | None]:
+    """Return whether end of validity and successor are not those of now, and what they were."""
+    turned = [s for s in since if s.action in (Action.SUPERSEDE, Action.RESTORE)]
+    if not turned:
+        return False, None, None
+    if status is Status.SUPERSEDED:
+        last = next((s for s in reversed(until) if s.action is Action.SUPERSEDE), None)
+        return (True, None, None) if last is None else (True, _ended(last), last.related)
+    ended = next((s for s in turned if s.action is Action.SUPERSEDE), None)
+    return (False, None, None) if ended is None else (True, details.validity(ended.details)[0], None)
+
+
+def _ended(step: Step) -> datetime:
+    """Return when a memory ceased to hold by its SUPERSEDE; where that does not say it, when that was recorded."""
+    return details.validity(step.details)[1] or step.at

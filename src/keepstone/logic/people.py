@@ -106,7 +106,10 @@ _RELATION_OF, _WIDER = _relation_words()
 _RELATION = re.compile(
     r"\b(?P<in_law>(?:mother|father|sister|brother|son|daughter)-in-law)\b"
     rf"|\b(?P<en>{'|'.join(sorted((w for w in _RELATION_OF if w.isascii()), key=len, reverse=True))})s?\b"
-    rf"|(?P<zh>{'|'.join(sorted((w for w in _RELATION_OF if not w.isascii()), key=len, reverse=True))})",
+    rf"|(?P<zh>{'|'.join(sorted((w for w in _RELATION_OF if not w.isascii() and len(w) > 1), key=len, reverse=True))}"
+    # A single character is a part of other words, except after whose it is.
+    rf"|(?:^"
+    rf"|(?<=[我你他她咱俺您家的户和跟与给，。和是大二三小老]))[{''.join(w for w in _RELATION_OF if len(w) == 1)}])",
     re.IGNORECASE,
 )
 

@@ -138,7 +138,11 @@ class ChatServer:
         if spoken is None:
             return wire.failed(request.path, 404, f"there is nothing at {request.path}")
         try:
-            reply = asyncio.run(self.model.reply(spoken.request(body)))
+            asked = spoken.request(body)
+        except (KeyError, TypeError, AttributeError) as error:
+            return wire.failed(request.path, 400, f"cannot be understood: {error!r}")
+        try:
+            reply = asyncio.run(self.model.reply(asked))
         except ProviderError as error:
             return error
         return wire.Sent(200, spoken.reply(reply, body))

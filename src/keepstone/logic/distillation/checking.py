@@ -22,7 +22,15 @@ from keepstone.logic.distillation.proposals import (
     Source,
 )
 from keepstone.logic.distillation.scripts import wrong_script
-from keepstone.logic.distillation.support import LEAST_SHARE, is_bound_told, share_said, strange_date, strange_number
+from keepstone.logic.distillation.support import (
+    LEAST_SHARE,
+    is_bound_told,
+    share_said,
+    strange_date,
+    strange_number,
+    strange_rate,
+    unsaid_word,
+)
 from keepstone.results import Refused
 from keepstone.types import Kind
 
@@ -149,13 +157,18 @@ _CODE = re.compile(
     re.IGNORECASE,
 )
 _INSTRUCTION = re.compile(
-    r"^(?:please\s+)?(?:remember(?:\s+(?:that|this|to))?|note that|don['’]t forget|ignore|disregard|extract|return|output|respond|"
-    r"you (?:are|must|should)|as an ai|do not (?:extract|output))\b|^(?:请|記住|记住|记得|忽略|无视|提取|输出|返回|你是|你必须|别忘)"
-    r"|(?:ignore|disregard|forget) (?:all |the |any )*(?:previous|prior|above|earlier) |(?:忽略|无视)(?:之前|以上|前面|上述)"
+    r"^(?:please\s+)?(?:remember(?:\s+(?:that|this|to))?|note that|don['’]t forget|ignore|disregard"
+    r"|(?:extract|return|output|respond with)\s+(?:only\s+|all\s+|the\s+|a\s+)*(?:json|facts?"
+    r"|memor\w+|changes|objects?)"
+    r"|you (?:are|must|should)|as an ai|do not (?:extract|output))\b"
+    r"|^(?:请|記住|记住|记得|忽略|无视|提取|输出|返回|你是|你必须|别忘)"
+    r"|(?:ignore|disregard|forget) (?:all |the |any )*(?:previous|prior|above|earlier) "
+    r"|(?:忽略|无视)(?:之前|以上|前面|上述)"
     r"|\bsystem prompt\b|系统提示",
     re.IGNORECASE,
 )
-_SENTENCE = re.compile(r"[.!?](?=\s+\S)|[;；。！？](?=.)|\n|(?:^|\s)[-*•]\s")
+_SENTENCE = re.compile(r"[.!?](?=\s+\S)|[;；。！？](?=.)|\n|\s•\s")
+_LISTED = re.compile(r"^[-*•]\s.*\s[-*•]\s", re.DOTALL)
 _SCHEMA_WORD = re.compile(r'[{}]|"(?:op|text|changes|sources)"')
 
 
@@ -165,7 +178,7 @@ def _wrong_form(proposal: Proposal, shown: _Shown) -> Iterator[Fault]:
         yield "empty", "The text is empty."
     if len(text) > limits.text_chars_max:
         yield "too_long", f"The text has {len(text)} characters, more than {limits.text_chars_max}; say it in fewer."
-    if len(_SENTENCE.findall(text)) + 1 > limits.sentences_max:
+    if len(_SENTENCE.findall(text)) + 1 > limits.sentences_max or _LISTED.search(text):
         yield "several", "The text lists several statements; propose each of them as a change of its own."
     if proposal.kind not in shown.kinds:
         yield "kind", f"The kind {proposal.kind} was not asked for; use {' or '.join(sorted(shown.kinds))}."
@@ -204,6 +217,8 @@ def _wrong_content(proposal: Proposal, grounds: Grounds) -> Iterator[Fault]:
     for reason, find in checks:
         if wrong := find(text, grounds):
             yield reason, wrong
+    if word := unsaid_word(text, grounds):
+        yield "unsupported", f"Nobody said {word}; keep to the words of the sources."
     if (share := share_said(text, grounds)) < LEAST_SHARE:
         yield "unsupported", f"Its sources hold {share:.0%} of its words; keep to what they say."
 
@@ -215,6 +230,8 @@ def _wrong_times(proposal: Proposal, grounds: Grounds) -> Iterator[Fault]:
             yield "date", f"The date {moment} does not follow from its sources and when they were said."
         if number := strange_number(text, grounds):
             yield "number", f"The number {number} does not stand in its sources."
+        if rate := strange_rate(text, grounds):
+            yield "number", f"The rate {rate} does not stand in its sources."
     first, last = proposal.valid_from, proposal.valid_to
     for name, bound in (("valid_from", first), ("valid_to", last)):
         if bound is not None and not is_bound_told(bound, grounds):

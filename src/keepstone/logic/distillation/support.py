@@ -6,16 +6,16 @@ import re
 
 from keepstone.logic.distillation.grounds import HAN_RUN, Grounds, numbers_of
 from keepstone.logic.distillation.moments import mentions, unsupported_date
-from keepstone.logic.distillation.names import CALENDAR_WORDS, name_words, unsaid
+from keepstone.logic.distillation.names import CALENDAR_WORDS, name_words, strange_pieces, unsaid
 from keepstone.logic.distillation.proposals import Bound
-from keepstone.logic.distillation.quantities import UNIT_WORDS, Quantity, quantities
-from keepstone.logic.distillation.wording import GENERIC, without_generic
+from keepstone.logic.distillation.quantities import UNIT_WORDS, Quantity, covered, quantities
+from keepstone.logic.distillation.wording import GENERIC, GENERIC_CHARACTERS, without_generic
 from keepstone.logic.people import PEOPLE_WORDS, relations
 from keepstone.logic.text import CJK, STOP_WORDS, stem
 from keepstone.logic.times.numbers import ENGLISH_NUMBERS
 
 # Of the words of a fact that are not generic, and no names. Below it, a fact says something else than its sources.
-LEAST_SHARE = 0.3
+LEAST_SHARE = 0.33
 # A Chinese character that was said, but in other words.
 SINGLE = 2 / 3
 # Words of one family begin alike.
@@ -75,7 +75,9 @@ def _enumerates(number: int, grounds: Grounds) -> bool:
 def strange_date(text: str, grounds: Grounds) -> str | None:
     """Return the first date in *text*, in simplified characters, that does not follow; None if all do."""
     said = [s.said_at for s in grounds.cited if s.said_at is not None]
-    return unsupported_date(text, max(said, key=lambda at: at.isoformat()) if said else None, grounds.calendar)
+    return unsupported_date(
+        text, max(said, key=lambda at: at.isoformat()) if said else None, grounds.calendar, grounds.known_text
+    )
 
 
 def is_bound_told(bound: Bound, grounds: Grounds) -> bool:
@@ -94,6 +96,7 @@ def share_said(text: str, grounds: Grounds) -> float:
 
     Generic words, numbers and names do not count: they say little, or are checked apart.
     """
+    text = _without_numbers(text)
     said, total = _spaced(text, grounds)
     for match in HAN_RUN.finditer(text):
         run = match[0]
@@ -103,6 +106,51 @@ def share_said(text: str, grounds: Grounds) -> float:
         total += max(held, missing) / 2
         said += max(held - missing, 0) / 2
     return said / total if total else 1.0
+
+
+def _without_numbers(text: str) -> str:
+    spans = [m.span for m in mentions(text)]
+    rest = covered(text, spans)
+    return covered(rest, [q.span for q in quantities(rest) if q.value not in (0.0, 1.0)])
+
+
+def unsaid_word(text: str, grounds: Grounds) -> str | None:
+    """Return the first Chinese word of *text*, in simplified characters, of which not one character was said.
+
+    Generic words may be new, and so may what a relation or a number is called.
+    """
+    for match in HAN_RUN.finditer(_without_numbers(text)):
+        for _, part in unsaid(match[0], grounds.pairs):
+            for _, piece in strange_pieces(part, grounds.pairs):
+                own = sum(c not in GENERIC_CHARACTERS for c in piece)
+                if (own >= 2 or (own and len(piece) > 2)) and _counts(piece):
+                    return piece
+    return None
+
+
+_RATES = {
+    "hour": ("hour", "hourly", "小时", "钟头", "时薪"),
+    "week": ("week", "weeks", "weekly", "周", "星期", "礼拜", "monday", "sunday", "saturday", "weekend"),
+    "month": ("month", "months", "monthly", "月"),
+    "year": ("year", "years", "yearly", "annual", "annually", "年"),
+}
+_RATE_WORDS = {word: words for words in _RATES.values() for word in words}
+_RATE = re.compile(
+    r"(?<!\bfor )(?<!\bin )(?<!\bhalf )\b(?:a|per|each|every)\s(hour|week|month|year)\b(?! ago)"
+    r"|\b(hourly|weekly|monthly|yearly|annual)\b"
+    r"|(?:每个?|一个)(月)(?!半)|[每一]个?(小时|周|星期|礼拜|年)(?![半几])",
+    re.IGNORECASE,
+)
+
+
+def strange_rate(text: str, grounds: Grounds) -> str | None:
+    """Return the first "a month" or 每月 in *text*, in simplified characters, where no month was spoken of."""
+    told = grounds.text.lower()
+    for match in _RATE.finditer(text):
+        words = _RATE_WORDS[next(g for g in match.groups() if g).lower()]
+        if not any(w in told for w in words):
+            return match[0]
+    return None
 
 
 def _counts(piece: str) -> bool:

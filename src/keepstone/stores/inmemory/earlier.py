@@ -24,9 +24,10 @@ def memories_at(tenant: Tenant, known_at: datetime | None) -> Mapping[str, Store
                 sequence=change.sequence,
                 action=change.action,
                 revision=change.new_revision,
-                related_id=change.related_id,
+                related=change.related_id,
                 inverse_of=change.inverse_of,
                 at=change.at,
+                details=change.details,
             )
         )
     stood = {
@@ -52,12 +53,12 @@ def _at(tenant: Tenant, memory: StoredMemory, history: list[Step], known_at: dat
             language=revision.language,
             edited=revision.number > 1,
         )
-    known = [s for s in memory.sources if tenant.messages[s.message_id].message.recorded_at <= known_at]
+    known = [s for s in memory.sources if s.message_id not in state.joined]
+    known = [s for s in known if tenant.messages[s.message_id].message.recorded_at <= known_at]
     public = [tenant.messages[s.message_id].message.public_id for s in known if not s.echo]
     return replace(
         memory,
         record=replace(record, sources=tuple(dict.fromkeys(public))),
-        sources=tuple(known),
-        superseded_by=memory.superseded_by if state.status is None else state.superseded_by,
+        superseded_by=state.superseded_by if state.changed_standing else memory.superseded_by,
         recency=memory.recency if state.recency is None else state.recency,
     )

@@ -86,29 +86,30 @@ def candidates(state: State, query: CandidateQuery) -> Candidates:
         items=items,
         corpora=corpora,
         alike=_alike(state, tenant, seen, items, query.alike),
-        statements=_statements(seen, items, query.as_of),
+        statements=_statements(tenant, seen, items, query.as_of),
     )
 
 
 def _statements(
-    seen: Mapping[str, StoredMemory], items: Sequence[Candidate], as_of: datetime | None
+    tenant: Tenant, seen: Mapping[str, StoredMemory], items: Sequence[Candidate], as_of: datetime | None
 ) -> dict[str, tuple[tuple[str, Status], ...]]:
     """Return, for each episode among *items*, the memories distilled from its messages in its partition."""
     distilled = sorted((m for m in seen.values() if m.record.kind is not Kind.EPISODE), key=lambda m: m.record.sequence)
     found: dict[str, tuple[tuple[str, Status], ...]] = {}
     for episode in (seen[c.memory_id] for c in items if c.kind is Kind.EPISODE):
-        messages, home = _messages(episode), partition(episode.record.scope)
+        messages, home = _messages(tenant, episode), partition(episode.record.scope)
         found[episode.record.id] = tuple(
             (m.record.id, status)
             for m in distilled
-            if partition(m.record.scope) == home and messages & _messages(m)
+            if partition(m.record.scope) == home and messages & _messages(tenant, m)
             if (status := m.record.status if as_of is None else standing(m.record, as_of)) is not None
         )
     return {id: statements for id, statements in found.items() if statements}
 
 
-def _messages(memory: StoredMemory) -> set[str]:
-    return {source.message_id for source in memory.sources if not source.echo}
+def _messages(tenant: Tenant, memory: StoredMemory) -> set[str]:
+    """The messages that a memory came from, as far as is known now."""
+    return {source.message_id for source in tenant.memories[memory.record.id].sources if not source.echo}
 
 
 def _partition(

@@ -75,12 +75,6 @@ def _names(db: apsw.Connection, keys: Iterable[int], scope: Scope) -> dict[int, 
     return {r[0]: enc.text_id(r[1]) for r in db.execute(sql, wanted) if scope.sees(scope_of(r[2], r[3:7]))}
 
 
-def seen(db: apsw.Connection, id: str, scope: Scope) -> str | None:
-    """Return *id* if it is a memory that *scope* sees and that is not erased, else None."""
-    keys = [r[0] for r in db.execute("SELECT key FROM memories WHERE id = ?", (enc.raw_id(id),))]
-    return next((i for i in _names(db, keys, scope).values()), None)
-
-
 def dependants(db: apsw.Connection, ids: Sequence[str], scope: Scope) -> list[int]:
     """Return the keys of the memories derived from those among *ids* that *scope* sees, directly or by steps."""
     sql = """SELECT m.key, p.tenant, s.user_id, s.agent_id, s.app_id, s.run_id

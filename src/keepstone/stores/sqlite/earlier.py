@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -14,8 +14,8 @@ from keepstone.contract import ListQuery
 from keepstone.filters import Filter, matches
 from keepstone.logic.earlier import Earlier, Step, earlier
 from keepstone.logic.validity import standing
-from keepstone.stores.sqlite import deriving, reading
 from keepstone.stores.sqlite import encoding as enc
+from keepstone.stores.sqlite import reading
 from keepstone.types import MemoryRecord, Page, Scope, Status
 
 Row = tuple[Any, ...]
@@ -23,12 +23,12 @@ Row = tuple[Any, ...]
 _AT_ONCE = 500
 # The history of those memories that were changed after a moment.
 _STEPS = """
-SELECT c.memory, c.id, c.key, c.action, c.new_revision, q.id, c.inverse_of, c.at
-FROM changes c LEFT JOIN memories q ON q.key = c.related
-WHERE c.memory IN ({places}) ORDER BY c.key
+SELECT memory, id, key, action, new_revision, related, inverse_of, at, details
+FROM changes WHERE memory IN ({places}) ORDER BY key
 """
 _CHANGED_SINCE = "SELECT DISTINCT memory FROM changes WHERE key BETWEEN ? AND ? AND at > ?"
 _REVISION = "SELECT metadata, expires_at, language, unit_revision FROM revisions WHERE memory = ? AND number = ?"
+_RECENCY = "SELECT key, recency FROM memories WHERE key > ? AND key <= ? AND categories IS NOT NULL"
 _SOURCES = """
 SELECT x.id, x.external_id FROM sources o JOIN messages x ON x.key = o.message
 WHERE o.memory = ? AND o.first > -2 AND x.recorded_at <= ? ORDER BY o.message, o.first
@@ -64,16 +64,14 @@ def page(db: apsw.Connection, query: ListQuery) -> Page:
         low, high = enc.bounds(partition)
         if high <= after:
             continue
-        rows = db.execute(reading.listing(query.kinds), (max(low, after), high, enc.LAST_VISIBLE))
-        for some in _in_parts(rows):
-            for stood in _stood(db, some, query.known_at):
-                if not _is_wanted(stood.light, query):
-                    continue
-                if len(chosen) == query.limit:
-                    items = _full(db, chosen, query.scope, query.known_at)
-                    return Page(items=tuple(items), next_cursor=reading.cursor_of(last_key))
-                chosen.append(stood)
-                last_key = stood.row[0]
+        for stood in _listed(db, query, max(low, after), high):
+            if not _is_wanted(stood.light, query):
+                continue
+            if len(chosen) == query.limit:
+                items = _full(db, chosen, query.scope, query.known_at)
+                return Page(items=tuple(items), next_cursor=reading.cursor_of(last_key))
+            chosen.append(stood)
+            last_key = stood.row[0]
     return Page(items=tuple(_full(db, chosen, query.scope, query.known_at)), next_cursor=None)
 
 
@@ -89,8 +87,8 @@ def satisfy(db: apsw.Connection, where: Filter, keys: Sequence[int], known_at: d
 def indexed(db: apsw.Connection, partition: int, rows: Sequence[Row], known_at: datetime) -> list[Row]:
     """Return the rows of an index's memories as they stood; those that were not there or not visible are left out.
 
-    A row has key, status, unit revision, expiry, recency, end of validity and time of creation at 0, 4, 5, 6, 7, 12
-    and 13.
+    A row has key, status, unit revision, expiry, recency, end of validity, time of creation and strength at 0, 4, 5,
+    6, 7, 12, 13 and 14.
     """
     at = enc.micros(known_at) or 0
     changed = [r[0] for r in db.execute(_CHANGED_SINCE, (*enc.bounds(partition), at))]
@@ -109,7 +107,11 @@ def indexed(db: apsw.Connection, partition: int, rows: Sequence[Row], known_at: 
 def _indexed(db: apsw.Connection, row: Row, state: Earlier) -> Row:
     made = list(row)
     if state.status is not None:
-        made[4], made[12] = enc.STATUS_NUMBERS[state.status], enc.micros(state.superseded_at)
+        made[4] = enc.STATUS_NUMBERS[state.status]
+    if state.changed_standing:
+        made[12] = enc.micros(state.valid_to)
+    if state.strength is not None:
+        made[14] = state.strength
     if state.recency is not None:
         made[7] = state.recency
     revision = next(iter(db.execute(_REVISION, (row[0], state.revision))), None)
@@ -123,7 +125,7 @@ def _states(db: apsw.Connection, keys: Sequence[int], known_at: datetime) -> dic
     histories: dict[int, list[Step]] = {}
     for start in range(0, len(keys), _AT_ONCE):
         some = keys[start : start + _AT_ONCE]
-        for memory, id, key, action, revision, related, inverse, at in db.execute(
+        for memory, id, key, action, revision, related, inverse, at, details in db.execute(
             _STEPS.format(places=_places(some)), some
         ):
             step = Step(
@@ -131,9 +133,10 @@ def _states(db: apsw.Connection, keys: Sequence[int], known_at: datetime) -> dic
                 sequence=key & enc.SEQUENCE_MASK,
                 action=enc.ACTIONS[action],
                 revision=revision,
-                related_id=None if related is None else enc.text_id(related),
+                related=None if related is None else str(related),
                 inverse_of=None if inverse is None else enc.text_id(inverse),
                 at=enc.instant(at),
+                details=enc.load_json(details),
             )
             histories.setdefault(memory, []).append(step)
     found = {key: earlier(history, known_at) for key, history in histories.items()}
@@ -152,6 +155,8 @@ def _stood(db: apsw.Connection, rows: Sequence[Row], known_at: datetime | None) 
         light, state = reading.light_record(row), states.get(row[0])
         if state is not None:
             light = _as_then(db, row[0], state.of(light))
+            if state.changed_standing:
+                row = (*row[:26], None if state.superseded_by is None else int(state.superseded_by), *row[27:])
         if light.status in (Status.CURRENT, Status.SUPERSEDED):
             found.append(_Stood(row, light, state))
     return found
@@ -172,22 +177,19 @@ def _as_then(db: apsw.Connection, key: int, record: MemoryRecord) -> MemoryRecor
 
 def _full(db: apsw.Connection, stood: Sequence[_Stood], scope: Scope, known_at: datetime | None) -> list[MemoryRecord]:
     now = reading.full_records(db, [s.row for s in stood], scope)
+    at = enc.micros(known_at) or 0
     return [
-        record if s.state is None else _with_text(db, s, record, scope, enc.micros(known_at) or 0)
+        record if s.state is None else _with_text(db, s.row[0], s.state, record, at)
         for s, record in zip(stood, now, strict=True)
     ]
 
 
-def _with_text(db: apsw.Connection, stood: _Stood, now: MemoryRecord, scope: Scope, at: int) -> MemoryRecord:
-    key = stood.row[0]
-    then = _as_then(db, key, stood.state.of(now)) if stood.state is not None else now
-    newer = then.superseded_by
-    return replace(
-        then,
-        superseded_by=newer if newer is None or newer == now.superseded_by else deriving.seen(db, newer, scope),
-        text=reading.revision_text(db, key, stood.light.revision) or "",
-        sources=tuple(external or enc.text_id(id) for id, external in db.execute(_SOURCES, (key, at))),
-    )
+def _with_text(db: apsw.Connection, key: int, state: Earlier, now: MemoryRecord, at: int) -> MemoryRecord:
+    found = _as_then(db, key, state.of(now))
+    sources = [(enc.text_id(id), external) for id, external in db.execute(_SOURCES, (key, at))]
+    public = [external or id for id, external in sources if id not in state.joined]
+    text = reading.revision_text(db, key, found.revision) or ""
+    return replace(found, text=text, sources=tuple(dict.fromkeys(public)))
 
 
 def _is_wanted(record: MemoryRecord, query: ListQuery) -> bool:
@@ -203,10 +205,18 @@ def _is_wanted(record: MemoryRecord, query: ListQuery) -> bool:
     return matches(query.where, record)
 
 
-def _in_parts(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    rest = iter(rows)
-    while some := list(islice(rest, _AT_ONCE)):
-        yield some
+def _listed(db: apsw.Connection, query: ListQuery, after: int, last: int) -> Iterator[_Stood]:
+    """Yield the memories between two keys that may be wanted, in the order of the list."""
+    if query.categorised:
+        rows = list(db.execute(reading.CATEGORISED, (after, last, enc.LAST_VISIBLE)))
+        recency = dict(db.execute(_RECENCY, (after, last)))
+        found = _stood(db, rows, query.known_at)
+        recency |= {s.row[0]: s.state.recency for s in found if s.state is not None and s.state.recency is not None}
+        yield from sorted(found, key=lambda s: (-recency[s.row[0]], s.row[0]))
+        return
+    rest = iter(db.execute(reading.listing(query.kinds), (after, last, enc.LAST_VISIBLE)))
+    while some := list(islice(rest, min(_AT_ONCE, query.limit + 1))):
+        yield from _stood(db, some, query.known_at)
 
 
 def _places(values: Sequence[object]) -> str:
