@@ -7,7 +7,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from keepstone.blocking_learning import BlockingLearning
+from keepstone.blocking_revising import BlockingRevising
 from keepstone.memory import Messages, Progress, Where
 from keepstone.portal import portal
 from keepstone.protocols import Embedder
@@ -16,7 +16,7 @@ from keepstone.traces import Trace
 from keepstone.types import Context, ContextFormat, Hit, Kind, MemoryRecord, Page, Stats, TokenCounter
 
 
-class Memory(BlockingLearning):
+class Memory(BlockingRevising):
     """Memory of users, agents, applications and sessions.
 
     `Memory()` keeps one SQLite file in the user's data folder (or `KEEPSTONE_HOME`), embeds on this device and

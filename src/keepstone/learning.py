@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Literal
 
 from keepstone import door
 from keepstone.contract import Job
@@ -15,12 +14,12 @@ from keepstone.distilling import Distiller, changed
 from keepstone.errors import ConfigError, NotFoundError
 from keepstone.jobs import Worker, owner_of
 from keepstone.operations import Feedback
-from keepstone.protocols import JobQueue
+from keepstone.protocols import ChatModel, JobQueue
 from keepstone.queueing import DISTIL, Wish
-from keepstone.results import Distillation, JobStatus, Usage
+from keepstone.results import Distillation, FeedbackValue, JobStatus, Usage
+from keepstone.strategies import Strategy
 from keepstone.types import Change, Scope
 
-FeedbackValue = Literal["positive", "negative", "very_negative"]
 # How far one word of feedback moves a strength, which goes from -1 to 1.
 STEPS: dict[str, float] = {"positive": 0.25, "negative": -0.25, "very_negative": -0.5}
 
@@ -149,8 +148,9 @@ class Learning(Describing):
 
     def _wish(self, instructions: str | None, procedures: bool) -> Wish | None:
         """Return what a model is asked to make of messages, None without a model."""
-        if self._chat_model is None:
-            return None
+        return None if self._chat_model is None else self._wished(instructions, procedures)
+
+    def _wished(self, instructions: str | None, procedures: bool) -> Wish:
         given = None if instructions is None else door.text(instructions, "instructions", self._limits)
         return Wish(instructions=given or self._instructions, procedures=procedures)
 
@@ -199,16 +199,18 @@ class Learning(Describing):
 
     async def _work(self, job: Job) -> Distillation:
         assert self._chat_model is not None
-        distiller = Distiller(
+        return await (await self._distiller(self._chat_model, self._strategy)).run(job, self._clock())
+
+    async def _distiller(self, model: ChatModel, strategy: Strategy) -> Distiller:
+        return Distiller(
             store=self._store,
             embedder=await self._space.agreed(),
-            model=self._chat_model,
-            strategy=self._strategy,
+            model=model,
+            strategy=strategy,
             new_id=self._new_id,
             actor=self._actor,
             limits=self._spending,
         )
-        return await distiller.run(job, self._clock())
 
 
 def _together(parts: Sequence[Distillation]) -> Distillation:

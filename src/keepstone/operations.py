@@ -155,6 +155,7 @@ class Supersede:
     at: datetime | None = None
     expected_revision: int | None = None
     inverse_of: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
