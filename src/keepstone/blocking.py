@@ -326,5 +326,8 @@ class Memory(BlockingRevising):
         return portal.call(self._memory.reembed(embedder, progress=progress))
 
     def close(self) -> None:
-        """Release the store and the connections of the embedder and the model; a second call does nothing."""
+        """Stop the work under way, and release the store and the connections of the embedder and the model.
+
+        What was under way is done by the next process that has a model; `flush` first to wait for it.
+        """
         return portal.call(self._memory.close())

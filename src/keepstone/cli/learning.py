@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from keepstone.cli import options, output
 from keepstone.cli.running import Target, ids, run
-from keepstone.results import FeedbackValue
 
 ALL = "all"
 
@@ -22,7 +21,7 @@ class Opinion(StrEnum):
     VERY_NEGATIVE = "very-negative"
 
 
-VALUES: dict[Opinion, FeedbackValue] = {
+VALUES: dict[Opinion, Literal["positive", "negative", "very_negative"]] = {
     Opinion.POSITIVE: "positive",
     Opinion.NEGATIVE: "negative",
     Opinion.VERY_NEGATIVE: "very_negative",
