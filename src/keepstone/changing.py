@@ -20,6 +20,7 @@ from keepstone.operations import Applied, Batch, Operation, Retire, RetireScope,
 from keepstone.protocols import ChatModel, Embedder, Store
 from keepstone.recalled import Recalled
 from keepstone.strategies import Strategy
+from keepstone.telling import companions
 from keepstone.types import (
     Change,
     ErasureReceipt,
@@ -138,13 +139,18 @@ class Changing:
         app_id: str | None = None,
         run_id: str | None = None,
     ) -> Change:
-        """Take a memory back: no verb but `history` shows it again. Returns the change, which `undo` takes.
+        """Take a memory back: no verb but `history` shows it again. Returns the change.
+
+        What would still tell it goes too: the words that a fact alone was distilled from, or what was distilled from an
+        episode alone. `undo` takes the change, or its batch with all that went.
 
         Raises:
             NotFoundError: as `get`.
         """
-        record = await self._record(id, self._optional_scope(user_id, agent_id, app_id, run_id))
-        applied = await self._apply(record.scope, [Retire(memory_id=id)], reason)
+        scope = self._optional_scope(user_id, agent_id, app_id, run_id)
+        record = await self._record(id, scope)
+        beside = await companions(self._store, record, scope if scope.owner else record.scope.without_session)
+        applied = await self._apply(record.scope, [Retire(memory_id=r.id) for r in (record, *beside)], reason)
         return (await self._store.changes(applied.changes[0], record.scope))[0]
 
     async def delete_all(

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import weakref
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from keepstone.contract import Clock, Job
 from keepstone.errors import ConflictError, KeepstoneError, ProviderError, StoreError
@@ -57,8 +57,7 @@ class Worker:
         while True:
             left = None if deadline is None else max(0.0, deadline - loop.time())
             await asyncio.wait([task], timeout=left)
-            waiting = await self._held_elsewhere(job_ids, scope)
-            if not waiting or (deadline is not None and loop.time() >= deadline):
+            if not await self._can_go_on(job_ids, scope) or (deadline is not None and loop.time() >= deadline):
                 return
             await asyncio.sleep(LOOK_SECONDS)
             task = self.start(owner_of(scope))
@@ -84,11 +83,20 @@ class Worker:
         if tasks:
             await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
 
-    async def _held_elsewhere(self, job_ids: Sequence[str], scope: Scope) -> bool:
-        """Whether one of *job_ids* is due or runs: in another process, or behind such a job."""
+    async def _can_go_on(self, job_ids: Sequence[str], scope: Scope) -> bool:
+        """Whether one of *job_ids* runs, or will without waiting for a later time: elsewhere, or behind such a job.
+
+        A lane is done in order, so that a job that waits for a later time holds those behind it.
+        """
         now = self._clock()
-        for status in await self._queue.jobs(scope, job_ids, at=now):
-            if status.state == "running" or (status.state == "waiting" and not _is_later(status, self._clock)):
+        there = {s.id for s in await self._queue.jobs(scope, job_ids, at=now) if s.state != "dead"}
+        if not there:
+            return False
+        lane = [s for s in await self._queue.jobs(owner_of(scope), kinds=self._kinds, at=now) if s.state != "dead"]
+        for status in lane:
+            if status.state == "waiting" and _is_later(status, self._clock):
+                return False
+            if status.id in there:
                 return True
         return False
 
@@ -98,11 +106,21 @@ class Worker:
             while True:
                 now = self._clock()
                 lease = now + timedelta(seconds=LEASE_SECONDS)
-                claimed = await self._queue.claim(self._kinds, 1, now, lease, scope=scope)
+                claimed = await self._claimed(now, lease, scope)
                 if not claimed:
                     break
                 for job in claimed:
                     await self._do(job)
+
+    async def _claimed(self, now: datetime, lease: datetime, scope: Scope) -> list[Job]:
+        """Claim a job; if this is stopped meanwhile, give back what was claimed, for nobody would do it."""
+        claiming = asyncio.ensure_future(self._queue.claim(self._kinds, 1, now, lease, scope=scope))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            for job in await claiming:
+                await self._queue.retry(job.id, "interrupted", self._clock())
+            raise
 
     async def _do(self, job: Job) -> None:
         beat = asyncio.create_task(self._prolong(job))

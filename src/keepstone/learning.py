@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Literal
 
 from keepstone import door
 from keepstone.contract import Job
@@ -16,10 +16,9 @@ from keepstone.jobs import Worker, owner_of
 from keepstone.operations import Feedback
 from keepstone.protocols import JobQueue
 from keepstone.queueing import DISTIL, Wish
-from keepstone.results import Distillation, JobStatus, Usage
+from keepstone.results import Distillation, FeedbackValue, JobStatus, Usage
 from keepstone.types import Change, Scope
 
-FeedbackValue = Literal["positive", "negative", "very_negative"]
 # How far one word of feedback moves a strength, which goes from -1 to 1.
 STEPS: dict[str, float] = {"positive": 0.25, "negative": -0.25, "very_negative": -0.5}
 
@@ -50,11 +49,14 @@ class Learning(Describing):
         worker = self._worker()
         if worker is None:
             raise ConfigError("There is no chat model: give chat_model, such as chat_model='openai:gpt-5-mini'.")
+        seconds = None if timeout is None else door.seconds(timeout, "timeout")
+        loop = asyncio.get_running_loop()
+        deadline = None if seconds is None else loop.time() + seconds
         waiting = await self._jobs_of(scope)
         lanes = {owner_of(job.scope): None for job in waiting if job.state != "dead"}
         for owner in lanes:
             mine = [job.id for job in waiting if owner_of(job.scope) == owner]
-            await worker.wait_for(mine, owner, None if timeout is None else door.seconds(timeout, "timeout"))
+            await worker.wait_for(mine, owner, None if deadline is None else max(0.0, deadline - loop.time()))
         return await self._jobs_of(scope)
 
     async def jobs(

@@ -159,11 +159,16 @@ class Supersede:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retire:
-    """Take a memory back: out of every verb but `history`, and its source spans with it."""
+    """Take a memory back: out of every verb but `history`, and its source spans with it.
+
+    With `keeps_sources`, what was distilled goes alone: it should not have been made, but what was said stays.
+    """
 
     memory_id: str
     expected_revision: int | None = None
     inverse_of: str | None = None
+    reason: str | None = None
+    keeps_sources: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,6 +321,7 @@ class ArchivedMemory:
     derived_from: tuple[str, ...]
     superseded_by: str | None
     recency: int
+    keeps_sources: bool = False
 
 
 ArchiveRow = LedgerMessage | ArchivedMemory | Change

@@ -24,6 +24,11 @@ KNOWN_MAX = 15
 KNOWN_PER_MESSAGE = 5
 NEAREST = 5
 REFUSED_TEXT_CHARS = 200
+# What a prompt for a repair shows of the reply before: a model that writes without end is not paid for twice.
+REPAIRED_CHARS = 20_000
+REPAIRED_MAX = 20
+_SAID_ANYWAY = ("duplicate",)
+_BULLETS = ("-", "*", "•", "·")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,14 +80,15 @@ class SinglePass:
         request = asking.single_pass(material)
         reply = await ask(request, "distil")
         first = _read(reply, material)
-        if first.failure is None and not first.refused:
+        if first.failure is None and not _lost(first.refused):
             return first
         if reply.finish == "refusal":
             return first
+        shown = reply.text[:REPAIRED_CHARS]
         again = (
-            asking.reread(request, reply.text, first.failure, material)
+            asking.reread(request, shown, first.failure, material)
             if first.failure is not None
-            else asking.repair(request, reply.text, first.refused, material)
+            else asking.repair(request, shown, _lost(first.refused)[:REPAIRED_MAX], material)
         )
         second = await ask(again, "repair")
         return _repaired(first, _read(second, material, beside=first.accepted), len(first.accepted))
@@ -100,9 +106,12 @@ class TwoStep:
             ProviderError: the model failed.
         """
         request = asking.deduction(material)
-        deduced = _bullets((await ask(request, "deduce")).text)
-        if not deduced:
-            return Proposed(material=material, prompt=request.prompt)
+        first = await ask(request, "deduce")
+        deduced = _bullets(first.text)
+        unread = _unread(first, None if deduced is not None else 'the reply has no line that begins with "- "')
+        if not deduced or first.finish == "refusal":
+            said = None if unread is None else first.text
+            return Proposed(material=material, prompt=request.prompt, failure=unread, reply=said)
         known = await look(deduced, NEAREST)
         material = replace(material, known=tuple(known))
         request = asking.choice(material, deduced)
@@ -110,7 +119,9 @@ class TwoStep:
         proposals, malformed = _called(reply.tool_calls, material)
         found = _checked(proposals, material)
         refused = (*malformed, *found.refused)
-        failure = f"{len(refused)} of the model's calls were refused" if refused else None
+        failure = unread or _unread(reply, None)
+        if failure is None and (lost := _lost(refused)):
+            failure = f"{len(lost)} of the model's calls were refused"
         return replace(found, prompt=request.prompt, refused=refused, failure=failure, reply=_raw(reply))
 
 
@@ -161,6 +172,11 @@ def _checked(proposals: Sequence[Proposal], material: Material) -> Proposed:
     return Proposed(material=material, prompt="", accepted=checked.accepted, refused=checked.refused)
 
 
+def _lost(refused: Sequence[Refused]) -> list[Refused]:
+    """Return what would be lost if it stayed refused: not what is said twice, or known already."""
+    return [r for r in refused if r.reason not in _SAID_ANYWAY]
+
+
 def _repaired(first: Proposed, second: Proposed, before: int) -> Proposed:
     """Join both rounds: what was refused first and is neither corrected nor refused again, the model took back."""
     corrected = len(second.accepted) - before
@@ -168,15 +184,24 @@ def _repaired(first: Proposed, second: Proposed, before: int) -> Proposed:
     if second.failure is not None and not second.accepted:
         return replace(first, failure=second.failure, reply=second.reply)
     failure = second.failure
-    if failure is None and second.refused:
-        failure = f"{len(second.refused)} changes were refused after a repair"
+    if failure is None and (lost := _lost(second.refused)):
+        failure = f"{len(lost)} changes were refused after a repair"
     accepted = second.accepted or first.accepted
     return replace(first, accepted=accepted, refused=tuple(dict.fromkeys(refused)), failure=failure, reply=second.reply)
 
 
-def _bullets(text: str) -> list[str]:
-    lines = (line.strip() for line in text.splitlines())
-    return [b for line in lines if line[:1] in ("-", "*", "•", "·") and (b := line[1:].strip())]
+def _unread(reply: ChatReply, otherwise: str | None) -> str | None:
+    """Return why a reply is not all that the model had to say, else *otherwise*."""
+    if reply.finish == "refusal":
+        return "the model refused to answer"
+    return "the reply was cut off" if reply.finish == "length" else otherwise
+
+
+def _bullets(text: str) -> list[str] | None:
+    """Return the bullet points of a reply; None if it has none at all, not even an empty one."""
+    lines = [line.strip() for line in text.splitlines()]
+    points = [line[1:].strip() for line in lines if line[:1] in _BULLETS]
+    return [p for p in points if p] if points else None
 
 
 def _called(calls: Collection[ToolCall], material: Material) -> tuple[list[Proposal], tuple[Refused, ...]]:
@@ -208,7 +233,7 @@ def _called(calls: Collection[ToolCall], material: Material) -> tuple[list[Propo
 def _arguments(call: ToolCall) -> dict[str, str]:
     try:
         found = json.loads(call.arguments)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return {k: v for k, v in found.items() if isinstance(v, str)} if isinstance(found, dict) else {}
 

@@ -136,11 +136,12 @@ class Transport:
     ) -> Answered:
         import httpx2
 
+        seconds = self._seconds(until)
         try:
-            async with asyncio.timeout(self._seconds(until)):
+            async with asyncio.timeout(seconds):
                 answered = await self._sent(path, body, attempt)
         except (httpx2.TimeoutException, TimeoutError) as error:
-            raise TimedOutError(self._provider, f"no answer in {self._timeout:g} s", retryable=True) from error
+            raise TimedOutError(self._provider, f"no answer in {seconds:.3g} s", retryable=True) from error
         except (httpx2.UnsupportedProtocol, httpx2.InvalidURL, ValueError) as error:
             message = self._clean(f"{self._base_url} is no address to ask: {error}")
             raise ProviderError(self._provider, message, retryable=False) from error

@@ -1,7 +1,9 @@
 """Chat models of OpenAI's interface over real HTTP: forms of answers, limits, prices, faults, retries, cancellation."""
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -415,3 +417,17 @@ def test_no_fault_breaks_an_adapter(name: str, interface: str) -> None:
     assert reply.finish == faulty.finish
     # Anthropic's arguments come parsed, and are written anew.
     assert reply.text.replace(" ", "") == faulty.text.replace(" ", "")
+
+
+def test_loops_that_have_ended_are_let_go() -> None:
+    async def crowd(model: OpenAIChatModel) -> weakref.ref[asyncio.AbstractEventLoop]:
+        await asyncio.gather(*(model.reply(PLAIN) for _ in range(3)))
+        await model.close()
+        return weakref.ref(asyncio.get_running_loop())
+
+    with ChatServer(lambda _: "Tea") as server:
+        model = OpenAIChatModel("mini", api_key=None, base_url=server.url, concurrency=1)
+        first = asyncio.run(crowd(model))
+        asyncio.run(crowd(model))
+    gc.collect()
+    assert first() is None

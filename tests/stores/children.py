@@ -1,5 +1,6 @@
 """What child processes of the tests do, run as `python -m tests.stores.children NAME PATH`; each fails by raising."""
 
+import asyncio
 import json
 import multiprocessing
 import os
@@ -8,6 +9,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from keepstone import Memory, StoreError
 from keepstone.stores.sqlite import SqliteStore, schema
 
 WRITES = 12
+JOBS_DUE = datetime(2026, 3, 2, tzinfo=UTC)
 NOBODY = 65_534
 
 
@@ -258,6 +261,22 @@ def fill(memory: Memory) -> list[str]:
             assert memory.search("sand", user_id="alice", limit=1), "reading goes on"
             return added
     raise AssertionError("there was no end to it")
+
+
+def take_jobs(path: str) -> None:
+    """Claim jobs of the store one at a time until there are none, and print their ids; then die with all leases."""
+    asyncio.run(_take_jobs(path))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def _take_jobs(path: str) -> None:
+    store = SqliteStore(path)
+    sys.stdin.readline()
+    while True:
+        claimed = await store.claim(["test"], 1, JOBS_DUE, JOBS_DUE + timedelta(seconds=60))
+        if not claimed:
+            return
+        print(claimed[0].id, flush=True)
 
 
 def killed_while_migrating(path: str) -> None:

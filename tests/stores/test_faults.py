@@ -44,6 +44,20 @@ BROKEN = {
     "later text shown": "known_at_shows_what_was_known",
     "later words indexed": "known_at_shows_what_was_known",
     "silent about what was superseded": "statements_are_told",
+    "lease given twice": "jobs_are_claimed_once",
+    "claimed for anybody": "jobs_tell_their_state",
+    "finished without the lease": "leases_fence",
+    "ignored dedupe key": "jobs_are_deduped",
+    "lost raw reply": "jobs_tell_their_state",
+    "usage of everybody": "calls_are_counted",
+    "join that forgets its sources": "joining_gathers_sources",
+    "feedback out of bounds": "feedback_has_bounds",
+    "review without grandparents": "fallen_grounds_are_told",
+    "dependants of one step": "fallen_grounds_are_told",
+    "ground shown to strangers": "grounds_do_not_leak",
+    "ground not looked for": "grounds_do_not_leak",
+    "dropped details": "changes_say_where_they_came_from",
+    "details survive an erase": "erasing_takes_what_stands_beside",
 }
 BY_NAME = {getattr(law, "__name__", ""): law for law in LAWS}
 
@@ -78,6 +92,9 @@ async def test_fault_breaks_its_law(fault: str) -> None:
         "later text shown",
         "later words indexed",
         "silent about what was superseded",
+        "ignored dedupe key",
+        "dropped details",
+        "join that forgets its sources",
     ],
 )
 async def test_agreement_alone_finds_it(fault: str) -> None:

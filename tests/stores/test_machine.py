@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,26 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
-from keepstone.operations import Operation, Restore, Retire, RetireScope, Revert, Supersede
+from keepstone.operations import (
+    Disjoin,
+    Enqueue,
+    Feedback,
+    Finish,
+    Join,
+    Operation,
+    Restore,
+    Retire,
+    RetireScope,
+    Revert,
+    SourceSpan,
+    Supersede,
+)
 from keepstone.protocols import Store
 from keepstone.stores.inmemory import InMemoryStore
 from keepstone.stores.sqlite import SqliteStore
 from keepstone.testing._agreement import observed, outcome, same, same_candidates
-from keepstone.testing._script import Script
-from keepstone.types import Scope, Status
+from keepstone.testing._script import Script, jobs_of
+from keepstone.types import Scope, Span, Status
 
 SCOPES = st.builds(
     Scope,
@@ -34,6 +48,7 @@ class BothStores(RuleBasedStateMachine):
 
     memories: Bundle[str] = Bundle("memories")
     messages: Bundle[str] = Bundle("messages")
+    jobs: Bundle[str] = Bundle("jobs")
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,10 +86,20 @@ class BothStores(RuleBasedStateMachine):
         self.apply(said)
         return said.id
 
-    @rule(target=memories, text=TEXTS, scope=SCOPES, sources=st.lists(messages, max_size=2, unique=True))
-    def distil(self, text: str, scope: Scope, sources: list[str]) -> Any:
-        fact = self.script.fact(text, sources, scope=scope)
-        return multiple() if isinstance(self.apply(fact), str) else fact.memory.id
+    @rule(
+        target=memories,
+        text=TEXTS,
+        scope=SCOPES,
+        sources=st.lists(messages, max_size=2, unique=True),
+        grounds=st.lists(memories, max_size=2),
+        model=st.booleans(),
+    )
+    def distil(self, text: str, scope: Scope, sources: list[str], grounds: list[str], model: bool) -> Any:
+        fact = self.script.fact(text, sources, scope=scope, derived_from=tuple(grounds))
+        batch = self.script.batch(fact, details={"model": "laws:one"} if model else {})
+        if isinstance(self.both(lambda store: store.apply(batch), f"outcomes of {batch}"), str):
+            return multiple()
+        return fact.memory.id
 
     @rule(memory=memories, text=TEXTS, expected=st.none() | st.integers(1, 3))
     def revise(self, memory: str, text: str, expected: int | None) -> None:
@@ -87,6 +112,48 @@ class BothStores(RuleBasedStateMachine):
     @rule(old=memories, new=memories)
     def supersede(self, old: str, new: str) -> None:
         self.apply(Supersede(memory_id=old, by=new if new != old else None))
+
+    @rule(memory=memories, sources=st.lists(messages, min_size=1, max_size=2), whole=st.booleans())
+    def join(self, memory: str, sources: list[str], whole: bool) -> None:
+        span = None if whole else Span(start=0, end=1)
+        self.apply(Join(memory_id=memory, sources=tuple(SourceSpan(message_id=s, span=span) for s in sources)))
+
+    @rule(memory=memories, sources=st.lists(messages, min_size=1, max_size=3))
+    def disjoin(self, memory: str, sources: list[str]) -> None:
+        self.apply(Disjoin(memory_id=memory, message_ids=tuple(sources)))
+
+    @rule(memory=memories, value=st.sampled_from([-2.0, -0.4, 0.3, 0.75]))
+    def judge(self, memory: str, value: float) -> None:
+        self.apply(Feedback(memory_id=memory, value=value))
+
+    @rule(
+        target=jobs, scope=SCOPES, named=st.lists(messages, max_size=1), lane=st.sampled_from(["", "one"]),
+        dedupe=st.sampled_from([None, "k"]),
+    )  # fmt: skip
+    def enqueue(self, scope: Scope, named: list[str], lane: str, dedupe: str | None) -> str:
+        id = self.script.id()
+        payload = {"messages": named}
+        self.apply(Enqueue(id=id, scope=scope, kind="distil", payload=payload, lane=lane, dedupe=dedupe))
+        return id
+
+    @rule(seconds=st.integers(0, 3), scope=SCOPES | st.none(), limit=st.integers(1, 3))
+    def claim(self, seconds: int, scope: Scope | None, limit: int) -> None:
+        at = self.script.now
+        until = at + timedelta(seconds=seconds)
+        self.both(lambda store: jobs_of(store).claim(["distil"], limit, at, until, scope=scope), "jobs claimed")
+
+    @rule(job=jobs, attempts=st.integers(1, 2))
+    def finish(self, job: str, attempts: int) -> None:
+        self.apply(Finish(job_id=job, attempts=attempts))
+
+    @rule(job=jobs, dead=st.booleans())
+    def give_back(self, job: str, dead: bool) -> None:
+        due = None if dead else self.script.now
+        self.both(lambda store: jobs_of(store).retry(job, "no JSON", due, "…"), "a job given back")
+
+    @rule(scope=SCOPES | st.just(Scope()))
+    def revive(self, scope: Scope) -> None:
+        self.both(lambda store: jobs_of(store).revive(scope, None, self.script.now), "dead letters revived")
 
     @rule(memory=memories)
     def retire(self, memory: str) -> None:

@@ -4,12 +4,16 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from keepstone import Memory
 from keepstone.embedders.hashing import HashingEmbedder
+from keepstone.operations import Enqueue, Feedback
+from keepstone.stores.sqlite import SqliteStore
+from keepstone.testing._script import ALICE, START, Script
 
 PIECE = 12
 STEP_MAX = 400
@@ -185,3 +189,24 @@ def test_another_process_has_the_store_open(folder: Path, speaker: Speaker) -> N
             print("anything", file=other.stdin, flush=True)
             assert other.stdout.readline().split() == ["0", "0", "0"]
         assert other.wait(60) == 0
+
+
+async def test_what_stands_beside_the_words(folder: Path, speaker: Speaker) -> None:
+    script, say, later = Script(), speaker.say, START + timedelta(days=1)
+    store = SqliteStore(folder / "memory.db")
+    erased, kept = script.say(say(60)), script.say("This one is kept by Alice")
+    await store.apply(script.batch(erased, kept))
+    fact, beside = script.fact(say(40), [erased.id]), script.fact("Alice keeps one", [kept.id, erased.id])
+    job = Enqueue(id=script.id(), scope=ALICE, kind="distil", payload={"messages": [erased.id], "text": say(80)})
+    await store.apply(script.batch(fact, beside, job, details={"model": "laws:one", "quote": say(60)}))
+    for memory in (fact, beside):
+        reason = say(30) if memory is fact else "it helped"
+        await store.apply(script.batch(Feedback(memory_id=memory.memory.id, value=0.5, reason=reason)))
+    await store.claim(["distil"], 1, later, later)
+    await store.retry(job.id, say(40), None, reply=say(3_000))
+    assert left(folder, speaker.said), "it is there before"
+    assert (await store.erase(ALICE, [erased.id], script.batch())).verified
+    assert left(folder, speaker.said) == []
+    assert [c.details for c in await store.history(beside.memory.id, ALICE)] == [{}, {"strength": [0.0, 0.5]}]
+    await store.close()
+    assert left(folder, speaker.said) == [], "nor when closed"

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 import keepstone
-from keepstone.cli import checking, describing, evaluating, moving, output, reading, recording, writing
+from keepstone.cli import checking, describing, evaluating, learning, moving, output, reading, recording, writing
 from keepstone.errors import InvalidRequestError, KeepstoneError
 
 FAILED, ASKED_WRONGLY = 1, 2
@@ -53,10 +53,14 @@ for name, command in (
     ("delete", writing.delete),
     ("history", reading.history),
     ("undo", writing.undo),
+    ("feedback", learning.feedback),
     ("erase", writing.erase),
     ("import", moving.import_),
     ("export", moving.export),
     ("stats", reading.stats),
+    ("flush", learning.flush),
+    ("jobs", learning.jobs),
+    ("usage", learning.usage),
     ("reembed", moving.reembed),
     ("doctor", checking.doctor),
     ("reset", writing.reset),

@@ -49,9 +49,9 @@ def doctor(
     path = store.expanduser() if store is not None else config.default_path()
     found = [*_environment(), *_file(path)]
     if path.exists() and all(v.ok for v in found):
-        found += run(Target(path, "none", "none"), lambda memory: _collected(_store(memory)))
+        found += run(Target(path, "none"), lambda memory: _collected(_store(memory)))
     sound = path.exists() and all(v.ok for v in found)
-    found += run(Target(path, "none", "none"), lambda memory: _collected(_embedding(memory, embedder, sound)))
+    found += run(Target(path, "none"), lambda memory: _collected(_embedding(memory, embedder, sound)))
     found.append(asyncio.run(_chat_model(chat_model, online)))
     if as_json:
         output.show_json({"ok": all(v.ok for v in found), "checks": found})

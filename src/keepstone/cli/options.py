@@ -9,6 +9,7 @@ import typer
 
 WHOSE = "Whose memory"
 WHERE = "Where"
+MODEL = "What a model makes of it"
 
 Store = Annotated[
     Path | None,
@@ -30,9 +31,31 @@ Embedder = Annotated[
 ChatModel = Annotated[
     str | None,
     typer.Option(
+        "--model",
         "--chat-model",
         help="openai:MODEL, anthropic:MODEL, ollama:MODEL, …, auto, none. By default KEEPSTONE_CHAT_MODEL, or none.",
         rich_help_panel=WHERE,
+    ),
+]
+Instructions = Annotated[
+    str | None,
+    typer.Option(
+        "--instructions",
+        help="What the model is to keep, and what never; @FILE reads a file.",
+        metavar="TEXT|@FILE",
+        rich_help_panel=MODEL,
+    ),
+]
+Procedures = Annotated[
+    bool, typer.Option("--procedures", help="Keep how things were done, too.", rich_help_panel=MODEL)
+]
+Wait = Annotated[
+    float | None,
+    typer.Option(
+        "--wait",
+        help="Wait at most so long for the model; by default until it is done, 0 leaves it to `flush`.",
+        metavar="SECONDS",
+        rich_help_panel=MODEL,
     ),
 ]
 User = Annotated[str | None, typer.Option("--user", "-u", help="The user's id.", rich_help_panel=WHOSE)]

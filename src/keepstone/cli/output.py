@@ -17,9 +17,18 @@ from rich.table import Table
 from rich.text import Text
 
 from keepstone.memory import Progress as Report
-from keepstone.types import Change, Hit, MemoryRecord, plain
+from keepstone.results import Distillation, FactChange, JobStatus, Receipt, Usage
+from keepstone.types import Action, Change, Hit, MemoryRecord, plain
 
 CLIP = 400
+DONE = {
+    Action.ADD: "Added",
+    Action.UPDATE: "Updated",
+    Action.SUPERSEDE: "Superseded",
+    Action.DELETE: "Retired",
+}
+# What the history tells of where a change came from.
+ORIGINS = ("model", "prompt", "strategy")
 
 # A stored text must not be able to steer the terminal that shows it.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -83,8 +92,78 @@ def changes(found: Iterable[Change]) -> None:
         cell.append(one_line(change.new_text or ""))
         reason = f" · {one_line(change.reason)}" if change.reason else ""
         cell.append(f"\n{change.id} · by {one_line(change.actor)}{reason}", style="dim")
+        origin = [f"{k} {one_line(str(change.details[k]))}" for k in ORIGINS if k in change.details]
+        if origin:
+            cell.append(f"\n{' · '.join((*origin, f'batch {change.batch_id}'))}", style="dim")
         table.add_row(moment(change.at), change.action.value, cell)
     _stdout().print(table)
+
+
+def distilled(made: Distillation) -> None:
+    """Show what a model made of messages, one line a change; what it cost and what is left to do go to stderr."""
+    for change in made.changes:
+        line(_changed(change))
+    for refused in made.refused:
+        line(f"Refused, {refused.reason}: {one_line(refused.text)} ({one_line(refused.detail)})")
+    for id in made.review:
+        line(f"Look at it again, what it rests on has changed: {id}")
+    if made.status == "pending":
+        why = f" ({one_line(made.reason)})" if made.reason else ""
+        note(f"The model is not done with it{why}: keepstone flush")
+    elif made.status == "failed":
+        note(f"Something is left over, {one_line(made.reason or 'it failed')}: keepstone jobs", style="yellow")
+    elif made.status == "skipped":
+        note(f"No model was asked: {made.reason}.")
+    if made.receipts:
+        note(cost(made.receipts))
+    for id in made.batch_ids:
+        note(f"To take it all back: keepstone undo {id}")
+
+
+def cost(receipts: Sequence[Receipt]) -> str:
+    """Return what calls of chat models cost, in one line."""
+    models = ", ".join(dict.fromkeys(r.model for r in receipts))
+    prices = [r.price_usd for r in receipts if r.price_usd is not None]
+    price = f"${sum(prices):.6f}" if len(prices) == len(receipts) else "at no known price"
+    about = "about " if any(r.estimated for r in receipts) else ""
+    return (
+        f"{len(receipts)} calls of {models}: {about}{sum(r.input_tokens for r in receipts):,} tokens in, "
+        f"{sum(r.output_tokens for r in receipts):,} out, {price}, {sum(r.milliseconds for r in receipts):,.0f} ms."
+    )
+
+
+def jobs(found: Sequence[JobStatus]) -> None:
+    """Show the jobs of a queue, oldest first."""
+    if not found:
+        note("No jobs.")
+        return
+    table = _table("when", "what", "job")
+    for job in found:
+        scope = " ".join(f"{k.removesuffix('_id')}={v}" for k, v in job.scope.to_dict().items() if k != "tenant" and v)
+        due = f"due {moment(job.due_at)}" if job.state == "waiting" and job.due_at is not None else ""
+        tried = f"tried {job.attempts} times" if job.attempts > 1 else ""
+        cell = Text(" · ".join(one_line(p) for p in (job.id, job.kind, scope, tried, due) if p))
+        if job.error:
+            cell.append(f"\n{one_line(job.error)}", style="red" if job.state == "dead" else "yellow")
+        table.add_row(moment(job.created_at), job.state, cell)
+    _stdout().print(table)
+
+
+def usage(found: Usage) -> None:
+    """Show what the calls of chat models cost together, and how many went to which model."""
+    pairs({**found.to_dict(), "models": None, "price_usd": f"{found.price_usd:.6f}"})
+    for name, calls in found.models.items():
+        line(f"{calls:>7,}  {name}")
+
+
+def _changed(change: FactChange) -> str:
+    done, text = DONE.get(change.action, change.action.value), one_line(change.text)
+    if change.action is Action.UPDATE and change.old_text is None:
+        done = "Said again"
+    elif change.action is Action.UPDATE:
+        text = f"{one_line(change.old_text or '')} → {text}"
+    by = f" by {change.related_id}" if change.action is Action.SUPERSEDE and change.related_id else ""
+    return f"{done}{by}: {text} ({change.memory_id})"
 
 
 def pairs(found: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ from keepstone.limits import DEFAULT_LIMITS
 T = TypeVar("T")
 
 STDIN = "-"
+FILE = "@"
 
 
 class ScopeIds(TypedDict):
@@ -32,11 +33,14 @@ class ScopeIds(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Which store a command works on, and with which embedder and chat model; None is the default."""
+    """Which store a command works on, and with which embedder and chat model; None is the default.
+
+    Without *chat_model* no model is asked, whatever the environment says: most commands need none.
+    """
 
     store: Path | None
     embedder: str | None = None
-    chat_model: str | None = None
+    chat_model: str | None = "none"
 
     def existing(self) -> Target:
         """Return this target, which a command only reads.
@@ -82,6 +86,23 @@ def text_or_stdin(given: str) -> str:
         return raw.decode("utf-8-sig").removesuffix("\n")
     except UnicodeDecodeError as error:
         raise InvalidRequestError(f"stdin is not UTF-8 (byte {error.start}).") from error
+
+
+def text_or_file(given: str | None) -> str | None:
+    """Return *given*, or what the file says for `@FILE`; None if it was not given.
+
+    Raises:
+        InvalidRequestError: the file cannot be read, or is not UTF-8.
+    """
+    if given is None or not given.startswith(FILE):
+        return given
+    path = given.removeprefix(FILE)
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InvalidRequestError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise InvalidRequestError(f"{path} is not UTF-8 (byte {error.start}).") from error
 
 
 def json_object(given: str | None, option: str) -> dict[str, Any] | None:

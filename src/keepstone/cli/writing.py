@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from keepstone.cli import options, output
-from keepstone.cli.running import Target, confirm, ids, json_object, run, text_or_stdin
+from keepstone.cli.running import Target, confirm, ids, json_object, run, text_or_file, text_or_stdin
+from keepstone.results import AddResult
 
 NEVER = "never"
 # What became of a message that made no memory.
@@ -35,11 +36,15 @@ def add(
     idempotency_key: Annotated[
         str | None, typer.Option("--idempotency-key", help="A second call with the same key does nothing.")
     ] = None,
+    instructions: options.Instructions = None,
+    procedures: options.Procedures = False,
+    wait: options.Wait = None,
     store: options.Store = None,
     embedder: options.Embedder = None,
+    chat_model: options.ChatModel = None,
     as_json: options.Json = False,
 ) -> None:
-    """Keep a message."""
+    """Keep a message; a chat model, if one is named, makes facts of it."""
     message: dict[str, Any] = {
         "role": role,
         "content": text_or_stdin(text),
@@ -47,20 +52,27 @@ def add(
         "timestamp": timestamp,
         "id": message_id,
     }
-    about = json_object(metadata, "--metadata")
+    about, wanted = json_object(metadata, "--metadata"), text_or_file(instructions)
     result = run(
-        Target(store, embedder),
+        Target(store, embedder, chat_model),
         lambda memory: memory.add(
             [message],
             **ids(user, agent, app, run_id),
             metadata=about,
             expires_at=expires_at,
             idempotency_key=idempotency_key,
+            instructions=wanted,
+            procedures=procedures,
+            wait=wait,
         ),
     )
     if as_json:
         output.show_json(result)
-        return
+    else:
+        _show(result)
+
+
+def _show(result: AddResult) -> None:
     if result.memories:
         output.records(result.memories)
     for duplicate in result.duplicates:
@@ -73,6 +85,8 @@ def add(
         if hint.change_id is not None:
             done, todo = "Ranked lower", f"{todo}, or keepstone undo {hint.change_id}"
         output.line(f"{done}, {hint.reason}: {output.one_line(hint.text)} ({todo})")
+    if result.distilled is not None:
+        output.distilled(result.distilled)
 
 
 def update(

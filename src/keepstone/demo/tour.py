@@ -38,7 +38,7 @@ def conversation() -> io.BufferedReader:
 async def show(console: Console, *, path: Path | None = None, embedder: str | None = None) -> None:
     """Run the tour on a temporary store, or on the file *path*, and say on *console* what happens."""
     with tempfile.TemporaryDirectory(prefix="keepstone-demo-", ignore_cleanup_errors=True) as folder:
-        memory = AsyncMemory(path or Path(folder) / "demo.db", embedder=embedder, actor="demo")
+        memory = AsyncMemory(path or Path(folder) / "demo.db", embedder=embedder, chat_model="none", actor="demo")
         try:
             await _Tour(console, memory).walk()
         finally:

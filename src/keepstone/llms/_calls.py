@@ -65,6 +65,9 @@ class Gate:
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         """Return what holds a place while it is entered."""
+        # A semaphore that was waited for holds its loop, which would never go.
+        for loop in [known for known in self._loops if known.is_closed()]:
+            del self._loops[loop]
         return self._loops.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(self._most))
 
 

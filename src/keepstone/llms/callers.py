@@ -241,6 +241,5 @@ def _said(error: Exception) -> str:
 
 
 def _header(error: Exception, name: str) -> str | None:
-    headers = getattr(getattr(error, "response", None), "headers", None)
-    value = headers.get(name) if hasattr(headers, "get") else None
-    return value if isinstance(value, str) else None
+    headers: object = getattr(getattr(error, "response", None), "headers", None)
+    return headers.get(name) if isinstance(headers, Mapping) else None

@@ -108,7 +108,8 @@ _RELATION = re.compile(
     rf"|\b(?P<en>{'|'.join(sorted((w for w in _RELATION_OF if w.isascii()), key=len, reverse=True))})s?\b"
     rf"|(?P<zh>{'|'.join(sorted((w for w in _RELATION_OF if not w.isascii() and len(w) > 1), key=len, reverse=True))}"
     # A single character is a part of other words, except after whose it is.
-    rf"|(?:^|(?<=[我你他她咱俺您家的户和跟与给，。和是大二三小老]))[{''.join(w for w in _RELATION_OF if len(w) == 1)}])",
+    rf"|(?:^"
+    rf"|(?<=[我你他她咱俺您家的户和跟与给，。和是大二三小老]))[{''.join(w for w in _RELATION_OF if len(w) == 1)}])",
     re.IGNORECASE,
 )
 

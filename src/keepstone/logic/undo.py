@@ -153,7 +153,7 @@ def _inverse(change: Change, history: Sequence[Change], states: Mapping[str, _St
     before, after = _before(change, history, states), states[change.id]
     memory, id = change.memory_id, change.id
     if before.status is None:
-        return [Retire(memory_id=memory, inverse_of=id)]
+        return [Retire(memory_id=memory, inverse_of=id, keeps_sources=True)]
     if before.revision != after.revision and before.revision is not None:
         return [Revert(memory_id=memory, revision=before.revision, inverse_of=id)]
     if _leaves_state(change):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from datetime import timedelta
 from itertools import pairwise
@@ -14,192 +13,22 @@ from keepstone.errors import KeepstoneError
 from keepstone.logic.ids import partition
 from keepstone.logic.ranking import UNKNOWN_EMBEDDER, rank
 from keepstone.operations import (
-    AddMemory,
-    AppendMessage,
     ArchivedMemory,
     ArchiveRow,
-    Batch,
-    Operation,
-    Restore,
-    Retire,
-    RetireScope,
-    Revert,
-    Supersede,
 )
 from keepstone.protocols import Store
-from keepstone.testing._script import ALICE, START, MakeStore, Script, archived, listed, reference
-from keepstone.types import Change, Kind, LedgerMessage, Scope, Status, plain
+from keepstone.testing._chaos import JOBS, VIEWS, Chaos
+from keepstone.testing._script import MakeStore, Script, archived, jobs_of, listed, reference
+from keepstone.types import Change, LedgerMessage, Scope, Status, plain
 
 SEQUENCES = 48
 BATCHES = 14
 TOLERANCE = 1e-3
 
-SCOPES = (
-    ALICE,
-    Scope(user_id="alice", run_id="monday"),
-    Scope(user_id="alice", agent_id="coach"),
-    Scope(user_id="bob", agent_id="coach", run_id="monday"),
-    Scope(agent_id="coach"),
-    Scope(run_id="monday"),
-)
-VIEWS = (*SCOPES, Scope(), Scope(user_id="carol"), Scope(app_id="web"))
-
-WORDS = (
-    "tea coffee Lyon Paris garden river hiking piano dentist Tuesday moved bought likes sister Marta "
-    "train blue small never every 上海 喜欢 喝茶 搬到 昨天 钢琴 妹妹"
-).split()
 QUERIES = ("Where did Marta move?", "likes tea in the garden", "妹妹喜欢喝茶", "piano piano Tuesday", "zebra")
 
 
 Found = Mapping[tuple[str, int], Candidate]
-
-
-class Chaos:
-    """A seeded source of batches over memories that it has seen; some of them must fail."""
-
-    def __init__(self, seed: int) -> None:
-        self.random = random.Random(seed)
-        self.script = Script(seed=seed)
-        self.memories: list[str] = []
-        self.messages: list[tuple[str, Scope]] = []
-        self.spoken: list[AppendMessage] = []
-        self.keys: list[Batch] = []
-        self.repeated = False
-
-    def batch(self) -> Batch:
-        """Return the next batch; now and then an earlier one again under its key."""
-        if self.keys and self.random.random() < 0.05:
-            earlier = self.random.choice(self.keys)
-            self.repeated = True
-            return replace(earlier, id=self.script.id(), fingerprint=self.random.choice((b"one", b"two")))
-        self.repeated = False
-        operations = tuple(self.operation() for _ in range(self.random.choice((1, 1, 2, 3, 5))))
-        batch = self.script.batch(*operations)
-        if self.random.random() < 0.15:
-            key = self.script.id()
-            batch = replace(batch, scope=ALICE, idempotency_key=key, fingerprint=b"one")
-            self.keys.append(batch)
-        return batch
-
-    def forget(self, batch: Batch) -> None:
-        """Take it that nothing of *batch* was stored, unless it came for the second time."""
-        if self.repeated:
-            return
-        if batch in self.keys:
-            self.keys.remove(batch)
-        for operation in batch.operations:
-            if isinstance(operation, AppendMessage):
-                self.spoken.remove(operation)
-                self.messages.remove((operation.id, operation.scope))
-            if isinstance(operation, AppendMessage | AddMemory):
-                self.memories.remove(operation.memory.id)
-
-    def operation(self) -> Operation:
-        """Return one operation; mostly one that can be done."""
-        makers = (self.say, self.say, self.say, self.again, self.fact, self.revise, self.supersede, self.turn)
-        return self.random.choice(makers)()
-
-    def text(self) -> str:
-        """Return a sentence, sometimes several: a memory of more than one unit."""
-        count = self.random.choice((3, 5, 8, 60))
-        return " ".join(self.random.choice(WORDS) for _ in range(count)) + "."
-
-    def say(self) -> AppendMessage:
-        """Say something new."""
-        chance = self.random.random
-        said = self.script.say(
-            self.text(),
-            scope=self.random.choice(SCOPES),
-            role=self.random.choice(("user", "assistant")),
-            id=f"m{self.random.randrange(12)}" if chance() < 0.15 else None,
-            timestamp=self.script.now if chance() < 0.3 else None,
-            metadata={"n": self.random.randrange(4), "tags": ["a", "b"][: self.random.randrange(3)]},
-            expires_at=self.script.now + timedelta(seconds=self.random.randrange(20)) if chance() < 0.1 else None,
-        )
-        self.spoken.append(said)
-        self.messages.append((said.id, said.scope))
-        self.memories.append(said.memory.id)
-        return said
-
-    def again(self) -> Operation:
-        """Say something again, as it was."""
-        if not self.spoken:
-            return self.say()
-        earlier = self.random.choice(self.spoken)
-        said = self.script.say(
-            earlier.content,
-            scope=earlier.scope,
-            role=earlier.role,
-            id=earlier.external_id,
-            timestamp=earlier.occurred_at,
-            metadata=earlier.metadata,
-        )
-        self.spoken.append(said)
-        self.messages.append((said.id, said.scope))
-        self.memories.append(said.memory.id)
-        return said
-
-    def fact(self) -> AddMemory:
-        """Distil a fact from a message or two."""
-        sources = self.random.sample(self.messages, min(len(self.messages), self.random.randrange(1, 3)))
-        scope = sources[0][1] if sources else ALICE
-        kind = self.random.choice((Kind.FACT, Kind.PROFILE))
-        since = self.script.now - timedelta(days=self.random.randrange(3)) if self.random.random() < 0.3 else None
-        until = self.script.now + timedelta(seconds=self.random.randrange(9)) if self.random.random() < 0.1 else None
-        made = self.script.fact(
-            self.text(),
-            [s for s, _ in sources],
-            scope=scope,
-            kind=kind,
-            valid_from=since,
-            valid_to=until,
-            categories=self.random.choice(((), ("home",))),
-        )
-        self.memories.append(made.memory.id)
-        return made
-
-    def some(self) -> str:
-        """Return the id of some memory, perhaps of none."""
-        recent = self.memories[-12:]
-        return self.random.choice(recent) if recent and self.random.random() < 0.97 else self.script.id()
-
-    def revise(self) -> Operation:
-        """Change a text, or go back to an earlier one."""
-        expected = self.random.choice((None, None, None, 1, 2))
-        if self.random.random() < 0.3:
-            return Revert(memory_id=self.some(), revision=1, expected_revision=expected)
-        return self.script.revise(self.some(), self.text(), metadata={"n": 9}, expected_revision=expected)
-
-    def supersede(self) -> Supersede:
-        """Declare something no longer true."""
-        old, by = self.some(), self.some()
-        at = self.script.now - timedelta(days=1) if self.random.random() < 0.5 else None
-        return Supersede(memory_id=old, by=by if by != old and self.random.random() < 0.7 else None, at=at)
-
-    def turn(self) -> Operation:
-        """Take something back, or bring it back."""
-        chance = self.random.random()
-        if chance < 0.1:
-            return RetireScope(scope=self.random.choice(VIEWS))
-        if chance < 0.5:
-            return Retire(memory_id=self.some(), expected_revision=self.random.choice((None, None, 1)))
-        status = self.random.choice((Status.CURRENT, Status.CURRENT, Status.SUPERSEDED))
-        return Restore(memory_id=self.some(), status=status)
-
-    def moments(self) -> Iterator[dict[str, Any]]:
-        """Yield moments to ask about: in the world, of the store, and both."""
-        first, length = START - timedelta(days=2), timedelta(days=2, seconds=BATCHES)
-        as_of = first + self.random.choice((0.2, 0.6, 1.0)) * length - timedelta(seconds=self.random.randrange(BATCHES))
-        known_at = START + timedelta(seconds=self.random.randrange(BATCHES))
-        yield {"as_of": as_of}
-        yield {"known_at": known_at}
-        yield {"as_of": as_of, "known_at": known_at}
-
-    def erasure(self) -> tuple[Scope, list[str] | None, Batch]:
-        """Return what to erase; which idempotency keys it frees is not promised, so none is used again."""
-        self.keys.clear()
-        ids = [self.some()] if self.memories and self.random.random() < 0.8 else None
-        return self.random.choice((Scope(), *SCOPES)), ids, self.script.batch()
 
 
 async def agrees_with_the_reference(make_store: MakeStore) -> None:
@@ -215,6 +44,7 @@ async def agrees_with_the_reference(make_store: MakeStore) -> None:
                 same(done[0], done[1], f"outcomes of {batch}, sequence {seed}, step {step}")
                 if isinstance(done[1], str):
                     chaos.forget(batch)
+                await _same_queues(store, other, chaos, f"sequence {seed}, step {step}")
                 if chaos.random.random() < 0.06:
                     erasure = chaos.erasure()
                     gone = await outcome(store.erase(*erasure)), await outcome(other.erase(*erasure))
@@ -223,13 +53,35 @@ async def agrees_with_the_reference(make_store: MakeStore) -> None:
                     await _same_views(store, other, chaos, f"sequence {seed}, step {step}")
 
 
+async def _same_queues(store: Store, other: Store, chaos: Chaos, where: str) -> None:
+    """Let a worker come by now and then: both queues lease it the same jobs, and take the same back."""
+    chance, choice = chaos.random.random, chaos.random.choice
+    if chance() > 0.3:
+        return
+    at, scope, kinds, limit = chaos.script.now, choice((None, *VIEWS)), choice((JOBS, JOBS[:1])), choice((1, 9))
+    until, due = at + timedelta(seconds=choice((2, 5))), choice((None, at, at + timedelta(seconds=3)))
+    back, reviver, revives = choice(("retry", "finish", "heartbeat", "nothing")), choice(VIEWS), chance() < 0.3
+    seen: list[list[Any]] = []
+    for queue in (jobs_of(store), jobs_of(other)):
+        claimed = await queue.claim(kinds, limit, at, until, scope=scope)
+        for job in claimed[:1]:
+            if back == "retry":
+                await queue.retry(job.id, "the model was down", due, reply="…")
+            elif back == "finish":
+                await queue.finish(job.id)
+            elif back == "heartbeat":
+                assert await queue.heartbeat(job.id, job.attempts, until + timedelta(seconds=1))
+        seen.append([*claimed, await queue.revive(reviver, None, at) if revives else 0])
+    same(seen[0], seen[1], f"jobs claimed for {scope}, {where}")
+
+
 async def _same_views(store: Store, other: Store, chaos: Chaos, where: str) -> None:
     script = chaos.script
     everything = await observed(store, script), await observed(other, script)
     for what in everything[1]:
         same(everything[0][what], everything[1][what], f"{what}, {where}")
     views = chaos.random.sample(VIEWS, 3)
-    for then in chaos.moments():
+    for then in chaos.moments(BATCHES):
         before = await observed_then(store, script, views, then), await observed_then(other, script, views, then)
         for what in before[1]:
             same(before[0][what], before[1][what], f"{what}, {where}")
@@ -237,7 +89,7 @@ async def _same_views(store: Store, other: Store, chaos: Chaos, where: str) -> N
         query = script.ask(text, scope=chaos.random.choice(VIEWS), include_superseded=chaos.random.random() < 0.7)
         await same_candidates(store, other, query, f"{text!r} in {query.scope}, {where}")
         await same_candidates(store, other, replace(query, limit=3), f"best 3 for {text!r}, {where}")
-        for then in chaos.moments():
+        for then in chaos.moments(BATCHES):
             earlier = replace(query, **then)
             await same_candidates(store, other, earlier, f"{text!r} in {query.scope} at {then}, {where}")
 
@@ -255,7 +107,11 @@ def summary(value: Any) -> Any:
     """Return *value* without what a store may choose: ids of changes, sizes, files."""
     if hasattr(value, "operations") or hasattr(value, "outcomes"):
         done = sorted((o.memory_id or "", o.message_id or "") for o in value.outcomes if o.kind == "stored")
-        kinds = [] if value.replayed else [(o.kind, o.memory_id or o.retired, o.external_id) for o in value.outcomes]
+        kinds = [
+            (o.kind, o.memory_id or o.retired, o.external_id, o.change_id is None)
+            for o in value.outcomes
+            if not value.replayed
+        ]
         return (value.batch_id, value.replayed, kinds, done, len(value.changes) * (not value.replayed))
     if hasattr(value, "tombstones"):
         return (value.memories, value.messages, value.changes, value.verified, len(value.tombstones))
@@ -276,11 +132,18 @@ async def observed(store: Store, script: Script) -> dict[str, Any]:
         seen[f"neighbours in {view}"] = sorted((str(m.scope.ids), m.position, m.content) for m in around)
         counted = (await store.stats(view)).to_dict()
         seen[f"counts of {view}"] = {k: counted[k] for k in COUNTED}
+        rest = await store.dependants(ids[::3], view)
+        seen[f"dependants in {view}"] = by_partition(unordered(r.to_dict()) for r in rest)
+        seen[f"usage of {view}"] = (await store.usage(view, None, script.now)).to_dict() | {"until": None}
+        seen[f"jobs of {view}"] = [j.to_dict() for j in await jobs_of(store).jobs(view, at=script.now)]
     tenant = Scope(tenant=script.scope.tenant)
     for name, retired in (("archive", False), ("archive with the retired", True)):
         rows = await archived(store, tenant, include_retired=retired, limit=9)
         gone = {r.record.id for r in rows if isinstance(r, ArchivedMemory) and r.record.status is Status.ERASED}
         seen[name] = [archive_row(row, gone) for row in sorted(rows, key=partition_in(rows))]
+        said = sorted(r.id for r in rows if isinstance(r, LedgerMessage))
+        made = await store.said_in(said[::2], tenant)
+        seen[f"made from the {name}"] = by_partition(unordered(r.to_dict()) for r in made)
     for row in seen["archive"]:
         if row[0] == "memory":
             seen[f"history of {row[1]}"] = [change(c, gone) for c in await store.history(row[1], tenant)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from keepstone.chat import ChatMessage, ChatReply, ChatRequest, Tool
 
@@ -91,7 +91,7 @@ def _request(
 
 
 def _message(message: Mapping[str, Any]) -> ChatMessage:
-    role = "system" if message["role"] == "developer" else message["role"]
+    role: Literal["system", "user", "assistant"] = "system" if message["role"] == "developer" else message["role"]
     return ChatMessage(role=role, content=_text(message["content"]))
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from keepstone.contract import CandidateQuery, Candidates, EmbedderKey, Job, ListQuery
+from keepstone.contract import CandidateQuery, Candidates, EmbedderKey, ListQuery
 from keepstone.errors import KeepstoneError
 from keepstone.operations import (
     AppendEcho,
@@ -16,7 +16,6 @@ from keepstone.operations import (
     Applied,
     ArchivedMemory,
     Batch,
-    Enqueue,
     Forget,
     NewUnit,
     Operation,
@@ -24,6 +23,7 @@ from keepstone.operations import (
     Retire,
 )
 from keepstone.protocols import Store
+from keepstone.testing._later_faults import LATER_FAULTS
 from keepstone.testing._moment_faults import MOMENT_FAULTS
 from keepstone.testing._passing import PassingStore
 from keepstone.testing._script import START, archived
@@ -364,24 +364,6 @@ class _HastyAdoption(PassingStore):
         return True
 
 
-class _LaneIgnored(PassingStore):
-    """Two jobs of one lane are leased at once."""
-
-    async def apply(self, batch: Batch) -> Applied:
-        operations = tuple(replace(o, lane="") if isinstance(o, Enqueue) else o for o in batch.operations)
-        return await self.inner.apply(replace(batch, operations=operations))
-
-
-class _LeaseForever(PassingStore):
-    """A lease does not run out."""
-
-    async def claim(
-        self, kinds: Sequence[str], limit: int, at: datetime, lease_until: datetime, *, scope: Scope | None = None
-    ) -> list[Job]:
-        claimed = await super().claim(kinds, limit, at, datetime.max.replace(tzinfo=at.tzinfo), scope=scope)
-        return [replace(job, lease_until=lease_until) for job in claimed]
-
-
 FAULTS: Mapping[str, Callable[[Store], Store]] = {
     "leaky scope": _LeakyScope,
     "leaky tenant": _LeakyTenant,
@@ -410,7 +392,6 @@ FAULTS: Mapping[str, Callable[[Store], Store]] = {
     "ignored revision": _IgnoredRevision,
     "mixed vector spaces": _MixedVectors,
     "hasty adoption": _HastyAdoption,
-    "ignored lane": _LaneIgnored,
-    "endless lease": _LeaseForever,
+    **LATER_FAULTS,
     **MOMENT_FAULTS,
 }

@@ -90,6 +90,7 @@ def _memory(row: Row, tenant: str) -> ArchivedMemory:
         derived_from=tuple(map(_id, row["derived_from"])),
         superseded_by=_optional(row["superseded_by"], _id),
         recency=_number(row["recency"]),
+        keeps_sources=row.get("keeps_sources") is True,
     )
 
 

@@ -14,7 +14,6 @@ from keepstone.logic.distillation.wording import (
     CHINESE_NEGATIVE,
     ENGLISH_NEGATION,
     ENGLISH_NEGATIVE,
-    GENERIC,
     OPENERS,
 )
 from keepstone.logic.people import is_about_someone_else, names_relation, relations
@@ -83,7 +82,7 @@ def wrong_person(text: str, grounds: Grounds) -> str | None:
     """Return why *text*, in simplified characters, is not about whom its sources speak of; None if it may be."""
     reached = _relation_names("\n".join((grounds.cited_text, *(k.text for k in grounds.rests_on))))
     if _THIRD.search(grounds.cited_text) or len(grounds.cited_text) < SHORT:
-        reached |= _relation_names(grounds.text)
+        reached |= _relation_names(grounds.names_text)
     for word, meant in relations(text).items():
         strange = not names_relation(meant, reached) and word not in grounds.text.lower()
         if strange and not _is_trade(word, text):
@@ -92,7 +91,8 @@ def wrong_person(text: str, grounds: Grounds) -> str | None:
 
 
 _TRADES = frozenset(
-    "boss manager supervisor teacher tutor professor lecturer coach doctor 老板 领导 主管 经理 老师 教授 教练 医生".split()
+    "boss manager supervisor teacher tutor professor lecturer coach doctor 老板 领导 主管 经理 老师 教授 教练 "
+    "医生".split()
 )
 _POSSESSED = re.compile(r"(?:['’]s|\b(?:their|his|her|my|our))\s(?:[\w-]+\s)?$|的$", re.IGNORECASE)
 
@@ -125,7 +125,7 @@ def _excludes(clause: Statement, subject: frozenset[str]) -> bool:
     named = bool(held & subject) or any(_HAN.match(n) and n in clause.text for n in subject)
     if not clause.about or named or _THIRD.search(clause.text):
         return False
-    return clause.about == "self" or bool(clause.who) and not clause.who & subject
+    return clause.about == "self" or (bool(clause.who) and not clause.who & subject)
 
 
 def _is_self(text: str, grounds: Grounds) -> bool:
@@ -195,11 +195,13 @@ _NEGATED_VERB = re.compile(
 )
 _DENIES = re.compile(r"(?:\bnot|n['’]t|\bno|\bnever)\s(?:really\s|a\s|an\s|any\s)?(?P<v>[a-z]+)", re.IGNORECASE)
 _LIKES = re.compile(
-    r"\b(?:likes|liked|(?<!es )(?<!ks )(?<!ls )(?<!ds )(?<!ms )(?<!is )like|lov(?:e|es|ed|ing)|enjoy(?:s|ed)?|adore[sd]?|prefers?|fond|fan|favou?rite|into)\b",
+    r"\b(?:likes|liked|(?<!es )(?<!ks )(?<!ls )(?<!ds )(?<!ms )(?<!is )like|lov(?:e|es|ed|ing)"
+    r"|enjoy(?:s|ed)?|adore[sd]?|prefers?|fond|fan|favou?rite|into)\b",
     re.IGNORECASE,
 )
 _LOATHES = re.compile(
-    r"\b(?:hat(?:e|es|ed)|loath\w+|detest\w*|dislik\w+|despis\w+|sick of|not a fan|(?:can['’]t|cannot|can not|could(?:n['’]t| not)) (?:stand|bear|abide)"
+    r"\b(?:hat(?:e|es|ed)|loath\w+|detest\w*|dislik\w+|despis\w+|sick of|not a fan|(?:can['’]t"
+    r"|cannot|can not|could(?:n['’]t| not)) (?:stand|bear|abide)"
     r"|(?:do|did|does)(?:n['’]t| not) (?:really )?(?:like|love|enjoy|care for))\b",
     re.IGNORECASE,
 )
@@ -226,7 +228,9 @@ def turned_round(text: str, grounds: Grounds) -> str | None:
         return _turned_chinese(text, grounds)
     if _ENGLISH_NOT.search(text):
         return _denies_what_is_said(text, grounds)
-    if _LIKES.search(text) and not _LOATHES.search(text) and _only_loathed(_LIKES, _LOATHES, grounds):
+    if _WANTS.search(text) and not _ENGLISH_NEGATIVE.search(text) and _FORBIDS.match(grounds.cited_text):
+        return "Its sources forbid what it says is wanted."
+    if _LIKES.search(text) and not _LOATHES.search(text) and _only_loathed(text, _LIKES, _LOATHES, grounds):
         return "Its sources dislike what it says is liked."
     if _ENGLISH_NEGATIVE.search(text):
         return None
@@ -234,7 +238,7 @@ def turned_round(text: str, grounds: Grounds) -> str | None:
     plain = frozenset(stem(w) for w in re.findall(r"[a-z]+", _NEGATED_VERB.sub(" ", grounds.cited_text).lower()))
     for match in _NEGATED_VERB.finditer(grounds.cited_text):
         word = (match["a"] or match["b"]).lower()
-        root = "ha" if word == "have" else stem(word)
+        root = "ha" if word == "have" and "ha" in stated else stem(word)
         if word in _LIGHT:
             following = [
                 stem(w) for w in re.findall(r"[a-z]+", grounds.cited_text[match.end() :].lower()) if w not in STOP_WORDS
@@ -244,6 +248,12 @@ def turned_round(text: str, grounds: Grounds) -> str | None:
         if root in stated and root not in plain and (word not in STOP_WORDS or word in ("been", "have")):
             return f"Its sources deny what it states with “{word}”."
     return None
+
+
+_WANTS, _WANTS_ZH = re.compile(r"\b(?:wants?|likes?|prefers?)\b", re.IGNORECASE), re.compile("想|希望|喜欢|需要")
+# An order not to, and nothing else.
+_FORBIDS = re.compile(r"\W*(?:please\s+)?(?:never|don['’]t|do not|stop|no more)\s[^.!?;,]*[.!?]*\s*$", re.IGNORECASE)
+_FORBIDS_ZH = re.compile(r"\W*(?:请|麻烦)?(?:别|不要|不用|勿)[^，。！？；]*[。！]*\s*$")
 
 
 def _denies_what_is_said(text: str, grounds: Grounds) -> str | None:
@@ -258,10 +268,19 @@ def _denies_what_is_said(text: str, grounds: Grounds) -> str | None:
     return None
 
 
-def _only_loathed(likes: re.Pattern[str], loathes: re.Pattern[str], grounds: Grounds) -> bool:
-    """Return whether the messages named, of one sentence or two, speak of dislike alone."""
+def _only_loathed(text: str, likes: re.Pattern[str], loathes: re.Pattern[str], grounds: Grounds) -> bool:
+    """Return whether the messages named speak of dislike alone, where they speak of the fact's subject and object."""
     said = grounds.cited_text
-    return bool(loathes.search(said)) and not likes.search(loathes.sub(" ", said))
+    if bool(loathes.search(said)) and not likes.search(loathes.sub(" ", said)):
+        return True
+    subject, is_self = _subject(text, grounds), _is_self(text, grounds)
+    stated = _content(likes.sub(" ", text)) - subject
+    about = [
+        c.text
+        for c in _clauses(said, grounds.own_names)
+        if (c.about == "self" if is_self else bool(c.who & subject)) and stated & _content(c.text)
+    ]
+    return bool(about) and all(loathes.search(c) and not likes.search(loathes.sub(" ", c)) for c in about)
 
 
 def _turned_chinese(text: str, grounds: Grounds) -> str | None:
@@ -273,7 +292,9 @@ def _turned_chinese(text: str, grounds: Grounds) -> str | None:
         if not _CHINESE_NOT.search(grounds.text) and any(v in grounds.cited_text for v in denied):
             return "It denies what its sources state."
         return None
-    if _LIKES_ZH.search(text) and not _LOATHES_ZH.search(text) and _only_loathed(_LIKES_ZH, _LOATHES_ZH, grounds):
+    if _WANTS_ZH.search(text) and _FORBIDS_ZH.match(grounds.cited_text):
+        return "Its sources forbid what it says is wanted."
+    if _LIKES_ZH.search(text) and not _LOATHES_ZH.search(text) and _only_loathed(text, _LIKES_ZH, _LOATHES_ZH, grounds):
         return "Its sources dislike what it says is liked."
     if _CHINESE_NEGATIVE.search(text):
         return None

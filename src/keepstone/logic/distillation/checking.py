@@ -157,9 +157,13 @@ _CODE = re.compile(
     re.IGNORECASE,
 )
 _INSTRUCTION = re.compile(
-    r"^(?:please\s+)?(?:remember(?:\s+(?:that|this|to))?|note that|don['’]t forget|ignore|disregard|(?:extract|return|output|respond with)\s+(?:only\s+|all\s+|the\s+|a\s+)*(?:json|facts?|memor\w+|changes|objects?)|"
-    r"you (?:are|must|should)|as an ai|do not (?:extract|output))\b|^(?:请|記住|记住|记得|忽略|无视|提取|输出|返回|你是|你必须|别忘)"
-    r"|(?:ignore|disregard|forget) (?:all |the |any )*(?:previous|prior|above|earlier) |(?:忽略|无视)(?:之前|以上|前面|上述)"
+    r"^(?:please\s+)?(?:remember(?:\s+(?:that|this|to))?|note that|don['’]t forget|ignore|disregard"
+    r"|(?:extract|return|output|respond with)\s+(?:only\s+|all\s+|the\s+|a\s+)*(?:json|facts?"
+    r"|memor\w+|changes|objects?)"
+    r"|you (?:are|must|should)|as an ai|do not (?:extract|output))\b"
+    r"|^(?:请|記住|记住|记得|忽略|无视|提取|输出|返回|你是|你必须|别忘)"
+    r"|(?:ignore|disregard|forget) (?:all |the |any )*(?:previous|prior|above|earlier) "
+    r"|(?:忽略|无视)(?:之前|以上|前面|上述)"
     r"|\bsystem prompt\b|系统提示",
     re.IGNORECASE,
 )

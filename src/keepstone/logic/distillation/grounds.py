@@ -5,6 +5,7 @@ All texts are compared in simplified characters, so that both forms of Chinese a
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,12 +74,16 @@ class Grounds:
     @cached_property
     def names_text(self) -> str:
         """Where names may stand: there, in all memories shown, and as speakers of what is named."""
-        more = [part for k in self.known for part in (k.text, *k.names)]
-        return "\n".join((self.text, *self.speakers, simplified("\n".join(more))))
+        return "\n".join((self.text, *self.speakers, self.known_text))
+
+    @cached_property
+    def known_text(self) -> str:
+        """All memories shown, and other names of what they are about."""
+        return simplified("\n".join(part for k in self.known for part in (k.text, *k.names)))
 
     @cached_property
     def speakers(self) -> tuple[str, ...]:
-        """The names of who speaks in the messages named; of those around them if these speak of somebody by a pronoun."""
+        """Who speaks in the messages named, and around them if these speak of somebody by a pronoun."""
         found = [s.speaker for s in self.cited if s.speaker]
         if _ANAPHOR.search(self.cited_text):
             found += [s.speaker for s in self.context if s.speaker]
@@ -97,7 +102,7 @@ class Grounds:
             found |= {whole.lower(), whole.lower().removesuffix("'s").removesuffix("’s")}
         plain = [w.lower() for w in _LATIN_WORD.findall(self.names_text)]
         found.update(plain)
-        found.update(a + b for a, b in zip(plain, plain[1:], strict=False))
+        found.update(a + b for a, b in itertools.pairwise(plain))
         found.update(a + b + c for a, b, c in zip(plain, plain[1:], plain[2:], strict=False))
         return frozenset(found)
 
@@ -118,7 +123,8 @@ class Grounds:
     @cached_property
     def numbers(self) -> Numbers:
         """The numbers of messages and memories behind the proposal."""
-        told_by = [self._numbers_of(s.text) for s in (*self.cited, *self.context, *self.rests_on)]
+        texts = [s.text for s in (*self.cited, *self.context)] + self._known_texts
+        told_by = [self._numbers_of(text) for text in texts]
         return Numbers(tuple(q for n in told_by for q in n.amounts), tuple(c for n in told_by for c in n.clocks))
 
     @staticmethod
@@ -131,7 +137,7 @@ class Grounds:
         """What the messages and memories behind the proposal tell of times."""
         times = [(s.text, s.said_at) for s in (*self.cited, *self.context)]
         times += [(k.text, at) for k in self.rests_on for at in (k.valid_from, k.valid_to)]
-        tells = [told(simplified(t), at, quantities(simplified(t))) for t, at in times]
+        tells = [told(simplified(t), at, self._numbers_of(t).amounts) for t, at in times]
         return Calendar(tells, [q.value for q in self.numbers.amounts])
 
 

@@ -36,8 +36,8 @@ _YEAR = r"(?P<y>(?:1[5-9]|20)\d\d)"
 _D = r"(?P<d>\d\d?)(?:st|nd|rd|th)?"
 _D2 = r"(?:\s?(?:-|–|—|to|and)\s?(?P<d2>\d\d?)(?:st|nd|rd|th)?)?"
 _HAN = "零〇○一二三四五六七八九十"
-_HAN_YEAR = rf"(?P<y>(?:1[5-9]|20)\d\d|[{_HAN}]{{4}}|\d\d(?=年[代出生毕]))年"
-_HAN_MONTH = rf"(?P<m>\d\d?|[一二三四五六七八九]|十[一二]?)月"
+_HAN_YEAR = rf"(?P<y>(?:1[5-9]|20)\d\d|[{_HAN}]{{4}}|\d\d(?=年[代出生毕])|[二三四五六七八九]十(?=年代))年"
+_HAN_MONTH = r"(?P<m>\d\d?|[一二三四五六七八九]|十[一二]?)月"
 _HAN_DAY = rf"(?P<d>\d\d?|[二三]?十[{_HAN}]?|[一二三四五六七八九])[日号]?"
 _HAN_D2 = rf"(?:[到至~-](?P<d2>\d\d?|[二三]?十[{_HAN}]?|[一二三四五六七八九])[日号])?"
 
@@ -55,14 +55,17 @@ _PATTERNS = tuple(
         rf"\b{_MONTH_WORD}\s{_D}{_D2}(?!\d|:)(?:,?\s(?:of\s)?{_YEAR}\b)?",
         rf"\b{_D}{_D2}\s(?:of\s)?{_MONTH_WORD}(?:,?\s(?:of\s)?{_YEAR}\b)?",
         rf"\b{_MONTH_WORD},?\s(?:of\s)?{_YEAR}\b",
-        rf"(?:(?<=in )|(?<=since )|(?<=until )|(?<=till )|(?<=by )|(?<=during )|(?<=early )|(?<=late )|(?<=mid )|(?<=mid-)"
-        rf"|(?<=from )|(?<=to )|(?<=of )|(?<=every )|(?<=each )|(?<=next )|(?<=last )|(?<=this )|(?<=before )|(?<=after )"
+        rf"(?:(?<=in )|(?<=since )|(?<=until )|(?<=till )|(?<=by )|(?<=during )|(?<=early )"
+        rf"|(?<=late )|(?<=mid )|(?<=mid-)"
+        rf"|(?<=from )|(?<=to )|(?<=of )|(?<=every )|(?<=each )|(?<=next )|(?<=last )|(?<=this )"
+        rf"|(?<=before )|(?<=after )"
         rf"|(?<=and ))(?P<mon>{'|'.join(en.MONTHS)})\b",
         r"(?<=on the )(?P<d>\d\d?)(?:st|nd|rd|th)\b(?!\s(?:floor|street|avenue|day|page))",
         r"\b(?P<y>(?:1[89]|20)\d)0s\b",
+        r"\bthe\s(?:early\s|late\s)?['’]?(?P<tens>[2-9]0s|(?:twent|thirt|fort|fift|sixt|sevent|eight|ninet)ies)\b",
         r"(?<![\w$€£¥￥.,:/-])(?P<y>(?:19|20)\d\d)(?![\w%°]|[.,:/]\d|年|\s?(?:km|kg|euros?|dollars?|people|words|元|块))",
         rf"\b(?P<w>{en.WEEKDAY})s?\b",
-        r"(?:周|星期|礼拜)(?P<w>[一二三四五六日天])(?!直|次|般|起|共|定|边|旦|子|常|记|报)",
+        r"(?:周|星期|礼拜)(?P<w>[一二三四五六日天])(?!直|次|般|起|共|定|边|旦|子|常|记|报|个|天|顿|节|趟|场|回)",
     )
 )
 
@@ -89,6 +92,9 @@ def _read(match: re.Match[str], index: int) -> Iterator[Mention]:
     if weekday := groups.get("w"):
         yield Mention(span=span, weekday=_weekday(weekday))
         return
+    if tens := groups.get("tens"):
+        yield Mention(span=span, year=1900 + (int(tens[:2]) if tens[0].isdigit() else _TENS[tens.lower()]), decade=True)
+        return
     year, month, day = _number(groups.get("y")), _month(groups), _number(groups.get("d"))
     decade = bool(groups.get("decade")) or (year is not None and match[0].endswith("0s"))
     if year is not None and match[0].endswith("0s"):
@@ -102,6 +108,9 @@ def _read(match: re.Match[str], index: int) -> Iterator[Mention]:
     yield Mention(span=span, year=year, month=month, day=day, decade=decade)
     if (last := _number(groups.get("d2"))) and last <= 31:
         yield Mention(span=span, year=year, month=month, day=last)
+
+
+_TENS = {f"{stem}ies": 20 + 10 * n for n, stem in enumerate("twent thirt fort fift sixt sevent eight ninet".split())}
 
 
 def _weekday(written: str) -> int:
@@ -229,7 +238,8 @@ class Calendar:
 
     def has_day(self, month: int | None, day: int) -> bool:
         """Return whether a day follows that is given without its year, or without its month."""
-        days = [d for first, last, grain in self._ranges if grain in _DAYS for d in (first, last)] + self._said
+        days = [d for first, last, grain in self._ranges if grain in _DAYS for d in (first, last)]
+        days += self._said if month is not None else []
         if any(d.day == day and month in (None, d.month) for d in days):
             return True
         if any(m.day == day and (month is None or m.month in (None, month)) for m in self._mentions):
@@ -275,10 +285,15 @@ class Calendar:
 _DAYS = frozenset({Grain.MINUTE, Grain.HOUR, Grain.PART_OF_DAY, Grain.DAY, Grain.WEEKEND})
 
 
-def unsupported_date(text: str, said_at: datetime | None, calendar: Calendar) -> str | None:
-    """Return the words of the first date in *text* that does not follow from *calendar*; None if all do."""
+def unsupported_date(text: str, said_at: datetime | None, calendar: Calendar, names: str = "") -> str | None:
+    """Return the words of the first date in *text* that does not follow from *calendar*; None if all do.
+
+    What stands word for word in *names* may be a name.
+    """
     written = mentions(text)
     for mention in written:
+        if text[mention.span.start : mention.span.end] in names:
+            continue
         if not _follows(mention, calendar) or not _agrees(mention, written):
             return text[mention.span.start : mention.span.end].strip()
     at = _aware(said_at)

@@ -52,15 +52,16 @@ _PEOPLES = tuple(
 )
 _VERB_AFTER = frozenset(
     "is was has had will are were can could would should does did and or lives works likes loves wants says said told "
-    "gave plans moved got became sold bought left met took made went came knew saw found lost kept began ran read wrote spoke "
-    "broke chose drove flew grew paid sent spent taught thought won wore teaches just also really never".split()
+    "gave plans moved got became sold bought left met took made went came knew saw found lost kept "
+    "began ran read wrote spoke "
+    "broke chose drove flew grew paid sent spent taught thought won wore from teaches just also really never".split()
 )
 _ORDINARY_ENDING = ("ing", "ed", "ly", "s", "tion", "ment", "ness")
 PREFIX = 6
 
 
 def strange_name(text: str, grounds: Grounds) -> str | None:
-    """Return the first name in *text*, in simplified characters, that nothing it rests on holds; None if there is none."""
+    """Return the first name in *text*, in simplified characters, that nothing it rests on holds; None without one."""
     chinese = len(HAN_RUN.findall(text)) > 0
     for token, start in _candidates(text, chinese):
         if not _is_said(token, grounds) and not _joined(text, start, token, grounds):
@@ -81,7 +82,7 @@ def name_words(text: str) -> frozenset[str]:
 
 def _candidates(text: str, chinese: bool) -> Iterator[tuple[str, int]]:
     """Yield the words of *text* in Latin letters that are names, and where they start."""
-    found = [m for m in re.finditer(rf"(?:(?![{CJK}])[^\W_])+(?:[.'’&+#-](?:(?![{CJK}])[^\W_])+)*[+#]*", text)]
+    found = list(re.finditer(rf"(?:(?![{CJK}])[^\W_])+(?:[.'’&+#-](?:(?![{CJK}])[^\W_])+)*[+#]*", text))
     for index, match in enumerate(found):
         token = _plain(match[0])
         low = token.lower()
@@ -201,10 +202,8 @@ def unsaid(run: str, pairs: frozenset[str]) -> Iterator[tuple[int, str]]:
     for i in range(len(run) + 1):
         there = (
             i == len(run)
-            or run[max(0, i - 1) : i + 1] in pairs
-            and i > 0
-            or run[i : i + 2] in pairs
-            and i + 2 <= len(run)
+            or (run[max(0, i - 1) : i + 1] in pairs and i > 0)
+            or (run[i : i + 2] in pairs and i + 2 <= len(run))
         )
         if i < len(run) and len(run) == 1:
             there = run in pairs
@@ -219,19 +218,20 @@ def _strange_chinese(text: str, grounds: Grounds) -> Iterator[str]:
     for match in HAN_RUN.finditer(text):
         run = match[0]
         for start, part in unsaid(run, grounds.pairs):
-            for at, piece in _strange_pieces(part, grounds.pairs):
+            for at, piece in strange_pieces(part, grounds.pairs):
                 if _is_name_there(run, start + at, piece, grounds.pairs):
                     yield piece
 
 
-def _strange_pieces(part: str, pairs: frozenset[str]) -> Iterator[tuple[int, str]]:
+def strange_pieces(part: str, pairs: frozenset[str]) -> Iterator[tuple[int, str]]:
     """Yield the pieces of *part* without its generic words of which not even a single character was said."""
     at = 0
     for piece in without_generic(part, least=2):
         at = part.index(piece, at)
         for match in re.finditer("[^\0]+", "".join("\0" if c in pairs else c for c in piece)):
-            yield at + match.start(), match[0]
             plain = match[0].strip(GENERIC_CHARACTERS)
+            if plain:
+                yield at + match.start(), match[0]
             if plain and plain != match[0]:
                 yield at + match.start() + match[0].index(plain), plain
         at += len(piece)

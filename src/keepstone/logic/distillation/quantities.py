@@ -59,7 +59,7 @@ def _close(a: float, b: float) -> bool:
 
 _DAY = 86_400.0
 _UNITS: dict[str, Unit] = {}
-for _words, _unit in (
+for _words, _measure in (
     ("second seconds sec secs 秒 秒钟", ("time", 1.0)),
     ("minute minutes min mins 分钟", ("time", 60.0)),
     ("hour hours hr hrs 小时 个小时 钟头 个钟头", ("time", 3600.0)),
@@ -95,7 +95,7 @@ for _words, _unit in (
     ("yuan rmb cny 元 块 块钱 元钱 人民币", ("cny", 1.0)),
     ("yen jpy 日元 日圆", ("jpy", 1.0)),
 ):
-    _UNITS |= dict.fromkeys(_words.split(), _unit)
+    _UNITS |= dict.fromkeys(_words.split(), _measure)
 _UNITS["percent"] = _UNITS["%"] = ("percent", 1.0)
 for _metre in ("square meters", "square metres", "square meter", "square metre", "sq m"):
     _UNITS[_metre] = _UNITS["sqm"]
@@ -121,7 +121,8 @@ _NUMBER = re.compile(
     rf"(?P<sign>[$€£¥￥]\s?)?(?:"
     rf"(?P<digits>(?<![\w.])\d[\d,]*(?:\.\d+)?|(?<=[^\x00-\x7f])\d[\d,]*(?:\.\d+)?)"
     rf"(?:(?P<suffix>(?:k|m|bn)\b|[百千]?[万亿]|[百千])|[\s-](?P<scale>{_SCALE})\b|(?:st|nd|rd|th)\b)?"
-    rf"|\b(?P<words>(?:a |an )?(?:{_SMALL}|{_SCALE}|dozen)(?:(?:[\s-]|\sand\s)(?:{_SMALL}|{_SCALE}|dozen)|\spoint(?:\s(?:{_SMALL}))+)*)\b"
+    rf"|\b(?P<words>(?:a |an )?(?:{_SMALL}|{_SCALE}|dozen)(?:(?:[\s-]|\sand\s)(?:{_SMALL}|{_SCALE}"
+    rf"|dozen)|\spoint(?:\s(?:{_SMALL}))+)*)s?\b"
     rf"|\b(?P<ordinal>{'|'.join(_ORDINALS)})\b"
     rf"|\b(?P<two>twice|couple|both|twins?|pair)\b"
     rf"|(?P<of>百分之|千分之)?(?P<chinese>{_HAN})(?:点(?P<point>[{_HAN_DIGIT}]+))?"
@@ -257,7 +258,8 @@ _ENGLISH_CLOCK = re.compile(
     rf"\b(?:(?P<part>{_PAST})(?: minutes)? (?P<way>past|to|after|before) (?P<ph>{_HOUR})\b(?P<half0>{_HALF})?"
     rf"|(?P<h>\d\d?)[:.](?P<min>[0-5]\d)(?![\d%]|:\d)(?P<half1>{_HALF})|(?P<h24>\d\d?):(?P<min24>[0-5]\d)(?![\d%])"
     rf"|(?P<hh>{_HOUR})(?:\s(?P<mm>fifteen|thirty|forty-five))?(?P<half2>{_HALF})"
-    rf"|(?P<wh>{_HOUR})\s(?P<wm>fifteen|thirty|forty-five)\b(?!\s\w+s\b)|(?P<oh>{_HOUR}) ?o['’]clock|(?P<noon>noon|midnight)\b)",
+    rf"|(?P<wh>{_HOUR})\s(?P<wm>fifteen|thirty|forty-five)\b(?!\s\w+s\b)"
+    rf"|(?P<oh>{_HOUR}) ?o['’]clock|(?P<noon>noon|midnight)\b)",
     re.IGNORECASE,
 )
 _HAN_HOUR = "(?:\\d\\d?|二?十[一二三四五六七八九]?|[零一二两三四五六七八九])"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
@@ -54,7 +54,7 @@ def weights(text: str) -> dict[str, float]:
 
     "I" is counted, and so are capitalised words that begin a sentence of lower-case ones.
     """
-    found: Counter[str] = Counter()
+    found: defaultdict[str, float] = defaultdict(float)
     for word in _LETTERS.findall(text):
         for char in word:
             kind = script(char)
@@ -63,7 +63,7 @@ def weights(text: str) -> dict[str, float]:
         first = script(word[0])
         if first not in _PER_WORD and (first != "LATIN" or word == "I" or _LOWER_LATIN.match(word)):
             found[first] += 1
-    if found["KANA"] * _PER_WORD["KANA"] >= KANA_SHARE * found["HAN"] * _PER_WORD["HAN"] and found["KANA"]:
+    if "KANA" in found and found["KANA"] * _PER_WORD["KANA"] >= KANA_SHARE * found["HAN"] * _PER_WORD["HAN"]:
         found["KANA"] += found.pop("HAN", 0.0)
     return dict(found)
 
@@ -79,7 +79,7 @@ def allowed(texts: Iterable[str]) -> frozenset[str]:
 
     Each sentence is in the script that carries most of it; what carries a quarter of all is enough.
     """
-    total: Counter[str] = Counter()
+    total: defaultdict[str, float] = defaultdict(float)
     for text in texts:
         for sentence in _SENTENCE_END.split(text):
             found = weights(sentence)

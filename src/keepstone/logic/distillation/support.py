@@ -6,16 +6,16 @@ import re
 
 from keepstone.logic.distillation.grounds import HAN_RUN, Grounds, numbers_of
 from keepstone.logic.distillation.moments import mentions, unsupported_date
-from keepstone.logic.distillation.names import CALENDAR_WORDS, name_words, unsaid
+from keepstone.logic.distillation.names import CALENDAR_WORDS, name_words, strange_pieces, unsaid
 from keepstone.logic.distillation.proposals import Bound
 from keepstone.logic.distillation.quantities import UNIT_WORDS, Quantity, covered, quantities
-from keepstone.logic.distillation.wording import GENERIC, without_generic
+from keepstone.logic.distillation.wording import GENERIC, GENERIC_CHARACTERS, without_generic
 from keepstone.logic.people import PEOPLE_WORDS, relations
 from keepstone.logic.text import CJK, STOP_WORDS, stem
 from keepstone.logic.times.numbers import ENGLISH_NUMBERS
 
 # Of the words of a fact that are not generic, and no names. Below it, a fact says something else than its sources.
-LEAST_SHARE = 0.34
+LEAST_SHARE = 0.33
 # A Chinese character that was said, but in other words.
 SINGLE = 2 / 3
 # Words of one family begin alike.
@@ -75,7 +75,9 @@ def _enumerates(number: int, grounds: Grounds) -> bool:
 def strange_date(text: str, grounds: Grounds) -> str | None:
     """Return the first date in *text*, in simplified characters, that does not follow; None if all do."""
     said = [s.said_at for s in grounds.cited if s.said_at is not None]
-    return unsupported_date(text, max(said, key=lambda at: at.isoformat()) if said else None, grounds.calendar)
+    return unsupported_date(
+        text, max(said, key=lambda at: at.isoformat()) if said else None, grounds.calendar, grounds.known_text
+    )
 
 
 def is_bound_told(bound: Bound, grounds: Grounds) -> bool:
@@ -119,10 +121,10 @@ def unsaid_word(text: str, grounds: Grounds) -> str | None:
     """
     for match in HAN_RUN.finditer(_without_numbers(text)):
         for _, part in unsaid(match[0], grounds.pairs):
-            for piece in without_generic(part):
-                found = re.search("[^\0]{2,}", "".join("\0" if c in grounds.pairs else c for c in piece))
-                if found and _counts(found[0]) and not relations(piece):
-                    return found[0]
+            for _, piece in strange_pieces(part, grounds.pairs):
+                own = sum(c not in GENERIC_CHARACTERS for c in piece)
+                if (own >= 2 or (own and len(piece) > 2)) and _counts(piece):
+                    return piece
     return None
 
 
@@ -134,7 +136,8 @@ _RATES = {
 }
 _RATE_WORDS = {word: words for words in _RATES.values() for word in words}
 _RATE = re.compile(
-    r"\d[\w.,€$£]*\s(?:\w+\s)?(?:a|per|each|every)\s(hour|week|month|year)\b|\b(hourly|weekly|monthly|yearly|annual)\b"
+    r"(?<!\bfor )(?<!\bin )(?<!\bhalf )\b(?:a|per|each|every)\s(hour|week|month|year)\b(?! ago)"
+    r"|\b(hourly|weekly|monthly|yearly|annual)\b"
     r"|(?:每个?|一个)(月)(?!半)|[每一]个?(小时|周|星期|礼拜|年)(?![半几])",
     re.IGNORECASE,
 )

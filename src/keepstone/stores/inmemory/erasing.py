@@ -31,6 +31,8 @@ def erase(work: Transaction, scope: Scope, ids: Sequence[str] | None) -> Erasure
         tenant.changes[id] = replace(entry, details=scrubbed(entry.details, messages))
     for change in older:
         del tenant.changes[change]
+    for entry in [c for c in tenant.changes.values() if c.related_id in memories]:
+        tenant.changes[entry.id] = replace(entry, related_id=None)
     for key in [k for k in tenant.vectors if k[0] in units]:
         del tenant.vectors[key]
     for id in messages:

@@ -82,6 +82,7 @@ def _load_memory(work: Transaction, row: ArchivedMemory, operation: Load) -> Out
             derived_from=tuple(id for id in row.derived_from if _is_ground(work, id, scope)),
             superseded_by=row.superseded_by,
             recency=row.recency,
+            keeps_sources=row.keeps_sources,
         )
     )
     # What is said after the load must be newer than all that was loaded.

@@ -100,8 +100,8 @@ def messages(tenant: Tenant, ids: Sequence[str], scope: Scope) -> list[LedgerMes
 
 
 def suppressed(tenant: Tenant) -> set[str]:
-    """Return the ids of the messages that a retired memory came from, and of its echoes."""
-    retired = (m for m in tenant.memories.values() if m.record.status is Status.RETIRED)
+    """Return the ids of the messages that a retired memory came from, and of its echoes, unless it went alone."""
+    retired = (m for m in tenant.memories.values() if m.record.status is Status.RETIRED and not m.keeps_sources)
     return {source.message_id for memory in retired for source in memory.sources}
 
 
@@ -191,6 +191,7 @@ def _archived(
         derived_from=record.derived_from,
         superseded_by=record.superseded_by,
         recency=memory.recency,
+        keeps_sources=memory.keeps_sources,
     )
 
 

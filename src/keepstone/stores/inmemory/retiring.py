@@ -9,7 +9,7 @@ from keepstone.logic.details import superseded
 from keepstone.operations import Forget, Outcome, Restore, Retire, RetireScope, Supersede
 from keepstone.stores.inmemory.state import VISIBLE, StoredMemory
 from keepstone.stores.inmemory.transaction import Transaction
-from keepstone.types import Action, Status
+from keepstone.types import Action, Kind, Status
 
 
 def supersede(work: Transaction, operation: Supersede) -> Outcome:
@@ -41,7 +41,8 @@ def supersede(work: Transaction, operation: Supersede) -> Outcome:
 def retire(work: Transaction, operation: Retire) -> Outcome:
     """Take a memory back."""
     memory = work.visible(operation.memory_id, operation.expected_revision)
-    _take_back(work, memory, operation.inverse_of)
+    keeps = operation.keeps_sources and memory.record.kind is not Kind.EPISODE
+    _take_back(work, memory, operation.inverse_of, operation.reason, keeps_sources=keeps)
     return Outcome(kind="stored", memory_id=memory.record.id)
 
 
@@ -78,10 +79,17 @@ def retire_scope(work: Transaction, operation: RetireScope) -> Outcome:
     return Outcome(kind="stored", retired=len(seen))
 
 
-def _take_back(work: Transaction, memory: StoredMemory, inverse_of: str | None, reason: str | None = None) -> None:
+def _take_back(
+    work: Transaction,
+    memory: StoredMemory,
+    inverse_of: str | None,
+    reason: str | None = None,
+    *,
+    keeps_sources: bool = False,
+) -> None:
     work.log(memory.record, Action.DELETE, old=memory.record.revision, inverse_of=inverse_of, reason=reason)
     record = replace(memory.record, status=Status.RETIRED, updated_at=work.batch.at)
-    work.tenant.put_memory(replace(memory, record=record))
+    work.tenant.put_memory(replace(memory, record=record, keeps_sources=keeps_sources))
 
 
 def restore(work: Transaction, operation: Restore) -> Outcome:
@@ -110,7 +118,7 @@ def restore(work: Transaction, operation: Restore) -> Outcome:
         updated_at=work.batch.at,
     )
     by = memory.superseded_by if operation.status is Status.SUPERSEDED else None
-    work.tenant.put_memory(replace(memory, record=record, superseded_by=by))
+    work.tenant.put_memory(replace(memory, record=record, superseded_by=by, keeps_sources=False))
     return Outcome(kind="stored", memory_id=record.id)
 
 

@@ -69,6 +69,7 @@ class StoredMemory:
     derived_from: tuple[str, ...] = ()
     superseded_by: str | None = None
     recency: int = 0
+    keeps_sources: bool = False
 
     @property
     def visible(self) -> bool:

@@ -100,7 +100,7 @@ def _archived(
     carried = "1" if include_retired else reading.NOT_SUPPRESSED
     sources = f"""SELECT x.id, o.first, o.last FROM sources o JOIN messages x ON x.key = o.message
                   WHERE o.memory = ? AND {carried} ORDER BY o.message, o.first"""
-    recency = next(iter(db.execute("SELECT recency FROM memories WHERE key = ?", (key,))))[0]
+    recency, alone = next(iter(db.execute("SELECT recency, keeps_sources FROM memories WHERE key = ?", (key,))))
     return ArchivedMemory(
         record=replace(record, text="", metadata={}) if hidden else record,
         revisions=tuple(
@@ -125,6 +125,7 @@ def _archived(
         derived_from=record.derived_from,
         superseded_by=record.superseded_by,
         recency=recency,
+        keeps_sources=alone is not None,
     )
 
 
@@ -172,7 +173,7 @@ def _load_memory(work: Transaction, op: Load, row: ArchivedMemory) -> Outcome:
         return Outcome(kind="replay", memory_id=record.id)
     place, db = work.places.of(op.scope), work.db
     key = place.next_memory()
-    _insert_memory(work, op, record, place, key, row.superseded_by)
+    _insert_memory(work, op, record, place, key, row.superseded_by, row.keeps_sources)
     work.write_sources(key, place, row.sources)
     content = None
     if row.sources:
@@ -201,21 +202,27 @@ def _load_memory(work: Transaction, op: Load, row: ArchivedMemory) -> Outcome:
 
 
 def _insert_memory(
-    work: Transaction, op: Load, record: MemoryRecord, place: Place, key: int, superseded_by: str | None
+    work: Transaction,
+    op: Load,
+    record: MemoryRecord,
+    place: Place,
+    key: int,
+    superseded_by: str | None,
+    keeps_sources: bool,
 ) -> None:
     by = None if superseded_by is None else work.memory_key(superseded_by) or _LATER
     work.db.execute(
         """INSERT INTO memories(key, id, scope, kind, status, revision, unit_revision, role, name, categories,
                occurred_at, occurred_offset, valid_from, valid_to, created_at, updated_at, expires_at, importance,
-               trust, strength, recency, changed, superseded_by, statement_key)
-           VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,0,?,?)""",
+               trust, strength, recency, changed, superseded_by, statement_key, keeps_sources)
+           VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,0,?,?,?)""",
         (
             key, enc.raw_id(record.id), place.scope_key, enc.KIND_NUMBERS[record.kind],
             enc.STATUS_NUMBERS[record.status], record.revision, record.revision, record.role, record.name,
             "\n".join(record.categories) or None, enc.micros(record.occurred_at), enc.offset(record.occurred_at),
             enc.micros(record.valid_from), enc.micros(record.valid_to), enc.micros(record.created_at),
             enc.micros(record.updated_at), enc.micros(record.expires_at), record.importance, record.trust,
-            record.strength, by, op.statement_key,
+            record.strength, by, op.statement_key, 1 if keeps_sources else None,
         ),
     )  # fmt: skip
 

@@ -40,6 +40,10 @@ _COUNTS = (
     ("vectors without a unit", "vectors v", "NOT EXISTS (SELECT 1 FROM units u WHERE u.key = v.key)"),
     ("memories without history", "memories m", "NOT EXISTS (SELECT 1 FROM changes c WHERE c.memory = m.key)"),
     ("changes without a memory", "changes c", "NOT EXISTS (SELECT 1 FROM memories m WHERE m.key = c.memory)"),
+    ("memories derived from nothing", "derived_from d", "NOT EXISTS (SELECT 1 FROM memories m WHERE m.key = d.parent)"),
+    ("feedback without a change", "feedback f", "NOT EXISTS (SELECT 1 FROM changes c WHERE c.id = f.id)"),
+    ("jobs without a scope", "jobs j", "NOT EXISTS (SELECT 1 FROM scopes s WHERE s.key = j.scope)"),
+    ("calls without a scope", "calls k", "NOT EXISTS (SELECT 1 FROM scopes s WHERE s.key = k.scope)"),
     ("partitions behind their history", "partitions p", "p.version < ifnull((SELECT max(c.key) & 4294967295 "
      "FROM changes c WHERE c.key BETWEEN p.id << 32 AND (p.id << 32) + 4294967295), 0)"),
     ("scopes behind their messages", "scopes s",

@@ -48,9 +48,10 @@ SELECT x.key, x.id, x.external_id, x.role, x.name, x.content, x.metadata, x.occu
        x.recorded_at, x.position, p.tenant, s.user_id, s.agent_id, s.app_id, s.run_id, x.scope
 FROM messages x JOIN scopes s ON s.key = x.scope JOIN partitions p ON p.id = s.partition
 """
-# A message is suppressed while a memory that came from it, or that it echoes, is retired.
+# A message is suppressed while a memory that came from it, or that it echoes, is retired, unless that went alone.
 NOT_SUPPRESSED = """
-NOT EXISTS (SELECT 1 FROM sources o JOIN memories q ON q.key = o.memory WHERE o.message = x.key AND q.status = 2)
+NOT EXISTS (SELECT 1 FROM sources o JOIN memories q ON q.key = o.memory WHERE o.message = x.key AND q.status = 2
+            AND q.keeps_sources IS NULL)
 """
 CHANGE = """
 SELECT c.key, c.id, c.batch, c.action, m.id, c.old_revision, c.new_revision, c.related, c.actor, c.reason, c.at,

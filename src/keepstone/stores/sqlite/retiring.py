@@ -42,14 +42,17 @@ def _set_superseded(work: Transaction, key: int, change: int, at: int | None, by
 def retire(work: Transaction, op: Retire) -> Outcome:
     """Take a memory back."""
     row, place = work.visible(op.memory_id, op.expected_revision)
-    change = work.write_change(place, Action.DELETE, row.key, row.revision, None, inverse_of=op.inverse_of)
-    _set_retired(work, row.key, change)
+    change = work.write_change(
+        place, Action.DELETE, row.key, row.revision, None, inverse_of=op.inverse_of, reason=op.reason
+    )
+    _set_retired(work, row.key, change, keeps_sources=op.keeps_sources)
     return Outcome(kind="stored", memory_id=op.memory_id, retired=1)
 
 
-def _set_retired(work: Transaction, key: int, change: int) -> None:
-    sql = "UPDATE memories SET status = 2, changed = ?, updated_at = ? WHERE key = ?"
-    work.db.execute(sql, (change, work.at, key))
+def _set_retired(work: Transaction, key: int, change: int, *, keeps_sources: bool = False) -> None:
+    sql = """UPDATE memories SET status = 2, changed = ?, updated_at = ?,
+             keeps_sources = CASE WHEN ? AND kind <> 0 THEN 1 END WHERE key = ?"""
+    work.db.execute(sql, (change, work.at, keeps_sources, key))
 
 
 def forget(work: Transaction, op: Forget) -> Outcome:
@@ -102,7 +105,7 @@ def restore(work: Transaction, op: Restore) -> Outcome:
     if op.began is not None:
         _begin_no_more(work, op.began, row)
     work.db.execute(
-        "UPDATE memories SET status = ?, valid_to = ?, changed = ?, updated_at = ?,"
+        "UPDATE memories SET status = ?, valid_to = ?, changed = ?, updated_at = ?, keeps_sources = NULL,"
         " superseded_by = CASE WHEN ? THEN NULL ELSE superseded_by END WHERE key = ?",
         (
             enc.STATUS_NUMBERS[op.status], row.valid_to if keeps else enc.micros(op.valid_to), change, work.at,

@@ -159,6 +159,8 @@ CREATE TABLE calls(
 CREATE INDEX calls_id ON calls(id);
 CREATE INDEX calls_at ON calls(partition, at);
 
+-- 1 for what was distilled and taken back alone: the messages that it came from are not suppressed by it.
+ALTER TABLE memories ADD COLUMN keeps_sources INTEGER;
 CREATE INDEX memories_categories ON memories(key) WHERE categories IS NOT NULL;
 """
 
