@@ -124,7 +124,10 @@ class AddMemory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revise:
-    """Give a memory a new revision; the old one stays in the history. `units` None keeps those of an equal text."""
+    """Give a memory a new revision; the old one stays in the history. `units` None keeps those of an equal text.
+
+    `new_categories` join those that the memory has, and stay when the revision is taken back.
+    """
 
     memory_id: str
     text: str
@@ -132,6 +135,7 @@ class Revise:
     metadata: Metadata
     expires_at: datetime | None
     language: str
+    new_categories: tuple[str, ...] = ()
     statement_key: bytes | None = None
     expected_revision: int | None = None
 

@@ -87,7 +87,7 @@ KIN_HERE = rf"(?:(?:older|younger|elder|little|big|twin|late|best|oldest|younges
 LOOSE = frozenset(
     "that this it these those you your yours him her his hers them their how what when where who why to my mine "
     "me we our us i there here everything anything something nothing all both being hearing seeing knowing one ones "
-    "thinking talking feeling such everyone someone somebody myself yourself having working if so too not".split()
+    "thinking talking feeling such everyone someone somebody myself yourself having working if so too not few".split()
 )
 _THE = frozenset(
     "outdoors sea ocean beach mountains mountain countryside rain snow cold heat piano guitar theatre theater "

@@ -51,8 +51,7 @@ def get_all(tenant: Tenant, query: ListQuery) -> Page:
     ]
     wanted.sort(key=lambda w: w[0])
     if query.categorised:
-        recency = {id: memory.recency for id, memory in tenant.memories.items()}
-        wanted.sort(key=lambda w: (w[0][0], -recency[w[1].id]))
+        wanted.sort(key=lambda w: (w[0][0], -w[1].recency))
     page = wanted[: query.limit]
     more = len(wanted) > len(page)
     return Page(
