@@ -2,8 +2,8 @@
 
     python -m benchmarks.profiles [PACK.jsonl …] [--sample 40] [--seed 1]
 
-Labelled are the sentences in `tests/logic/profile/`: `later_*` were written after the rules and were not used to
-improve them. Of packs, turns of users count; what an assistant says tells nothing of a user.
+Labelled are the sentences in `tests/logic/profile/`: `unseen_*` were written after the rules and were
+not used to improve them. Of packs, turns of users count; what an assistant says tells nothing of a user.
 """
 
 from __future__ import annotations
@@ -25,13 +25,18 @@ def label(path: Path) -> None:
     for line in path.read_text(encoding="utf-8").splitlines():
         if line:
             text, slot = line.split(" => ")
-            wanted = set() if slot == "-" else {slot}
+            wanted = set() if slot == "-" else set(slot.split(", "))
             found = {s.slot for s in statements(text, "user")}
-            right, wrong, missed = right + len(wanted & found), wrong + len(found - wanted), missed + len(wanted - found)
+            right, wrong, missed = (
+                right + len(wanted & found),
+                wrong + len(found - wanted),
+                missed + len(wanted - found),
+            )
             total += 1
             if found != wanted:
                 print(f"  {text!r}: {', '.join(found) or 'nothing'}, not {slot}")
-    print(f"{path.stem}: {total} sentences, precision {right / (right + wrong):.3f}, recall {right / (right + missed):.3f}")
+    precision, recall = right / (right + wrong), right / (right + missed)
+    print(f"{path.stem}: {total} sentences, precision {precision:.3f}, recall {recall:.3f}")
 
 
 def judge(path: Path, sample: int, seed: int) -> None:

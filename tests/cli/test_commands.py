@@ -39,7 +39,11 @@ def test_profile_shows_what_is_true_of_a_user() -> None:
     assert small.stdout == ""
     assert "Nothing" not in run("profile", "-u", "ren", "--max-tokens", "30").stderr
     assert "3 more lines had no room" in small.stderr
-    assert [line["section"] for line in answer("profile", "-u", "ren")["lines"]] == ["identity", "health", "constraints"]
+    assert [line["section"] for line in answer("profile", "-u", "ren")["lines"]] == [
+        "identity",
+        "health",
+        "constraints",
+    ]
     assert "Nothing is known." in run("profile", "-u", "someone").stderr
 
 

@@ -27,7 +27,7 @@ def statements(text: str, role: str | None) -> tuple[Statement, ...]:
     straight = text.replace("’", "'")
     if english.may_state(straight):
         found += _unquoted(english.statements, straight)
-    if not text.isascii() and chinese.TRIGGER.search(text):
+    if not text.isascii() and chinese.may_state(text):
         found += _unquoted(chinese.statements, text)
     return tuple(sorted(found, key=lambda s: s.span.start))
 
