@@ -42,6 +42,18 @@ class SourceSpan:
     echo: bool = False
 
 
+EntityKind = Literal["person", "place", "organisation", "thing"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mention:
+    """Somebody or something that a memory names: the name as it stands, what sort it is, and other names for it."""
+
+    name: str
+    kind: EntityKind
+    aliases: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewMemory:
     """A memory to be written, with its units.
