@@ -37,6 +37,9 @@ BROKEN = {
     "ignored revision": "expected_revisions",
     "mixed vector spaces": "embedders_do_not_mix",
     "hasty adoption": "reembedding_changes_over",
+    "categories ignored in a list": "categories_are_listed",
+    "oldest category first": "categories_are_listed",
+    "new categories lost": "categories_are_listed",
     "ignored lane": "jobs_are_leased",
     "endless lease": "jobs_are_leased",
 }

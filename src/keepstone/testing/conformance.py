@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from keepstone.testing import _agreement, _echoes, _lifecycle, _requests, _scopes, _writes
+from keepstone.testing import _agreement, _categories, _echoes, _lifecycle, _requests, _scopes, _writes
 from keepstone.testing._script import MakeStore
 
 __all__ = ["LAWS", "Law", "MakeStore", "check"]
@@ -44,6 +44,7 @@ LAWS: tuple[Law, ...] = (
     _scopes.fan_out_has_a_bound,
     _scopes.filters_match,
     _scopes.retiring_hides,
+    _categories.categories_are_listed,
     _lifecycle.erasing_leaves_nothing,
     _lifecycle.erasing_by_message,
     _lifecycle.resetting_empties,

@@ -20,15 +20,21 @@ _KIN = re.compile(
 )
 _QUOTED = re.compile(r"[\"“](?P<name>[A-Z0-9][^\"“”\n]{1,60}?)[,.]?[\"”]")
 _NO_NAME = frozenset(
-    "i i'm i'd i'll i've im ok okay yes no yeah hi hello hey wow oh well thanks thank so and but or the a an this that "
-    "these those it he she they we you my your his her our their its what when where who why how which is are was were "
-    "do does did can could will would should may might must have has had let let's if then also just please sorry sure "
+    "i i'm i'd i'll i've im ok okay yes no yeah hi hello hey wow oh well thanks thank so and but or the a an "
+    "this that "
+    "these those it he she they we you my your his her our their its what when where who why how which is are "
+    "was were "
+    "do does did can could will would should may might must have has had let let's if then also just please "
+    "sorry sure "
     "great good nice cool congrats congratulations bye dear monday tuesday wednesday thursday friday saturday sunday "
     "january february march april may june july august september october november december god christmas easter "
-    "halloween thanksgiving mom mum dad mommy daddy grandma grandpa am pm tv dvd cd pc usb id faq asap lol omg diy ai url "
-    "english french german spanish italian chinese japanese korean russian portuguese dutch american british european "
+    "halloween thanksgiving mom mum dad mommy daddy grandma grandpa am pm tv dvd cd pc usb id faq asap lol omg "
+    "diy ai url "
+    "english french german spanish italian chinese japanese korean russian portuguese dutch american british "
+    "european "
     "asian african indian mexican canadian australian irish swedish greek turkish arabic latin "
-    "as at in on for with from to of by not now here there there's it's that's what's he's she's we're they're you're "
+    "as at in on for with from to of by not now here there there's it's that's what's he's she's we're they're "
+    "you're "
     "nobody everybody everyone someone somebody anyone anybody something nothing everything anything happy merry "
     "don't didn't can't won't isn't".split()
 )
@@ -38,19 +44,24 @@ _PLACE_BEFORE = re.compile(
 )
 _ORGANISATION = re.compile(
     r"\b(?:Inc|Ltd|LLC|Corp|GmbH|University|College|School|Institute|Academy|Bank|Hospital|Clinic|Company|Foundation"
-    r"|Association|Club|Church|Ministry|Museum|Agency|Group|Airlines|Airways|Press|Records|Studios?|Council|Society|FC)\b"
+    r"|Association|Club|Church|Ministry|Museum|Agency|Group|Airlines|Airways|Press|Records|Studios?|Council"
+    r"|Society|FC)\b"
 )
 _PLACE = re.compile(
-    r"\b(?:City|Street|Road|Avenue|Lake|Mount|Mountains?|River|Beach|Park|Island|Islands|Valley|Bay|Square|Bridge|Coast"
+    r"\b(?:City|Street|Road|Avenue|Lake|Mount|Mountains?|River|Beach|Park|Island|Islands|Valley|Bay|Square"
+    r"|Bridge|Coast"
     r"|County|Airport|Station|Hotel|Forest|Canyon|Falls)\b"
 )
 _PERSON_AFTER = re.compile(
-    r"^(?:'s|’s)?,? (?:and I\b|said|says|told|tells|asked|thinks|called|calls|texted|loves|likes|hates|wants|came|is coming"
+    r"^(?:'s|’s)?,? (?:and I\b|said|says|told|tells|asked|thinks|called|calls|texted|loves|likes|hates|wants"
+    r"|came|is coming"
     r"|was born|works|lives|moved|turned|who|got married|invited|gave|taught|helped)\b"
 )
 _PERSON_BEFORE = re.compile(
-    r"\b(?:with|and|named|called|(?:friend|brother|sister|son|daughter|husband|wife|cousin|boss|colleague|neighbou?r|coach"
-    r"|teacher|dog|cat|partner|girlfriend|boyfriend|aunt|uncle|niece|nephew|roommate),?|thanks,?|hey|hi|met|met up with) $",
+    r"\b(?:with|and|named|called|(?:friend|brother|sister|son|daughter|husband|wife|cousin|boss|colleague"
+    r"|neighbou?r|coach"
+    r"|teacher|dog|cat|partner|girlfriend|boyfriend|aunt|uncle|niece|nephew|roommate),?|thanks,?|hey|hi|met|met "
+    r"up with) $",
     re.IGNORECASE,
 )
 _TRAILING = re.compile(r"(?:'s|’s)$")
@@ -59,7 +70,9 @@ _TRAILING = re.compile(r"(?:'s|’s)$")
 def mentions(text: str, speaker: str | None = None) -> Iterator[Mention]:
     """Yield what *text* names, in order of kind of rule."""
     for match in _QUOTED.finditer(text):
-        if sum(word[:1].isupper() or word[:1].isdigit() for word in match["name"].split()) * 2 > len(match["name"].split()):
+        if sum(word[:1].isupper() or word[:1].isdigit() for word in match["name"].split()) * 2 > len(
+            match["name"].split()
+        ):
             yield Mention(name=match["name"], kind="thing")
     for match in _KIN.finditer(text):
         yield Mention(name=_TRAILING.sub("", match["name"]), kind="person")

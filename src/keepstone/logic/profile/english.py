@@ -44,7 +44,7 @@ _WORDS = frozenset(
     "prefer hate dislike detest loathe stand bear fan lover into fond crazy keen obsessed passionate planning "
     "plan intend "
     "decided going gonna will i'll birthday town hometown address profession occupation favourite favorite out next "
-    "tomorrow weekend turned call hail phd master's bachelor's degree teach laid fired redundant promoted muslim jewish hindu "
+    "tomorrow weekend turned call hail phd master's bachelor's degree teach laid fired redundant muslim jewish hindu "
     "buddhist sikh "
     "catholic quaker mormon name's birthday's moving flying travelling traveling visiting starting getting "
     "taking "
