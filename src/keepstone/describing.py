@@ -56,11 +56,11 @@ class Describing(Changing):
             known_at=known,
         )
         page = await self._store.get_all(query)
-        found = view.lines(page.items, at)
+        found = view.lines(page.items, at, past=valid is not None)
         # Of a message that a memory was taken back from, nothing may be shown: that memory is not in the list.
         hidden = await self._suppressed(page.items, {line.memory_id for line in found}, scope)
         while hidden:
-            found = view.lines(page.items, at, hidden)
+            found = view.lines(page.items, at, hidden, past=valid is not None)
             more = await self._suppressed(page.items, {line.memory_id for line in found}, scope)
             if not more:
                 break
