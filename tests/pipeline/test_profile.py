@@ -231,7 +231,7 @@ async def _rebuilt(store: Store, fresh: Store, clock: FakeClock) -> Profile:
     out = io.StringIO()
     await export(store, Scope(), out)
     if len(out.getvalue().splitlines()) > 1:
-        await restore(fresh, HashingEmbedder(), items(io.BufferedReader(io.BytesIO(out.getvalue().encode()))))  # type: ignore[arg-type]
+        await restore(fresh, HashingEmbedder(), items(io.BufferedReader(io.BytesIO(out.getvalue().encode()))))
     memory = AsyncMemory(store=fresh, embedder=HashingEmbedder(), clock=clock)
     return await memory.profile(user_id="ann")
 

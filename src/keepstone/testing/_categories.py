@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from keepstone.operations import Retire, Revise, Supersede
+from keepstone.operations import Restore, Retire, Revise, Supersede
 from keepstone.testing._script import MakeStore, Script
 from keepstone.types import Kind, Scope
 
@@ -49,6 +49,14 @@ async def categories_are_listed(make_store: MakeStore) -> None:
         assert await shown() == ([three, plain.text, one, stamps, five], False)
         got = await store.get([plain.id, records[three].id], script.scope)
         assert [r.categories for r in got] == [("home", "work"), ("home", "work")]
+        # A message that a retired memory came from too says nothing any more.
+        drawn = script.fact("Ann moved", records[three].sources, categories=("identity",))
+        await store.apply(script.batch(drawn))
+        await store.apply(script.batch(Retire(memory_id=drawn.memory.id)))
+        assert await shown() == ([plain.text, one, stamps, five], False)
+        await store.apply(script.batch(Restore(memory_id=drawn.memory.id)))
+        assert three in (await shown())[0]
+        await store.apply(script.batch(Supersede(memory_id=drawn.memory.id)))
         await store.apply(script.batch(Retire(memory_id=records[five].id), Supersede(memory_id=records[one].id)))
-        assert await shown() == ([three, plain.text, one, stamps], False)
+        assert set((await shown())[0]) == {"Ann moved", three, plain.text, one, stamps}
         assert await shown(include_superseded=False) == ([three, plain.text, stamps], False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -28,22 +28,20 @@ _HEADINGS = {
 }
 
 
-def lines(
-    records: Sequence[MemoryRecord], at: datetime, hidden: Collection[str] = (), *, past: bool = False
-) -> tuple[ProfileLine, ...]:
+def lines(records: Sequence[MemoryRecord], at: datetime, *, past: bool = False) -> tuple[ProfileLine, ...]:
     """Return what *records*, the last said first, tell that holds at *at*, section by section.
 
     Facts and procedures with a section as their first category stand as they are. What an episode states is left to a
     fact of the same section from the same message, in whatever status that is; of what can have only one value, the
-    last statement stands. Memories in *hidden* say nothing. With *past*,
-    what was superseded after *at* still held then.
+    last statement stands. With *past*, what was superseded after *at* still
+    held then.
     """
     facts = [r for r in records if r.kind is not Kind.EPISODE and _section(r) is not None]
     told = {(source, _section(r)) for r in facts for source in r.sources}
-    found = [_of_fact(r) for r in facts if _holds(r, at, past) and r.id not in hidden]
+    found = [_of_fact(r) for r in facts if _holds(r, at, past)]
     taken: set[tuple[object, ...]] = set()
     for record in records:
-        if record.kind is not Kind.EPISODE or not _holds(record, at, past) or record.id in hidden:
+        if record.kind is not Kind.EPISODE or not _holds(record, at, past):
             continue
         for statement in reversed(statements(record.text, record.role)):
             key = _key(record, statement)
