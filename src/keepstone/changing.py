@@ -131,6 +131,7 @@ class Changing:
             metadata=record.metadata if new_metadata is None else new_metadata,
             expires_at=record.expires_at if expires_at is UNCHANGED else expiry,
             language=language(said),
+            new_categories=ingest.told(said, record),
             statement_key=statement_key(said, record.role, record.name, record.scope),
             expected_revision=record.revision,
         )
