@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 
 from keepstone import Memory
 from keepstone.embedders.hashing import HashingEmbedder
@@ -44,4 +45,5 @@ def fork(path: str) -> None:
 
 if __name__ == "__main__":
     name, *arguments = sys.argv[1:]
-    {"write": write, "fork": fork}[name](*arguments)
+    roles: dict[str, Callable[..., None]] = {"write": write, "fork": fork}
+    roles[name](*arguments)
