@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keepstone import config
 from keepstone.changing import UNCHANGED
@@ -14,8 +14,10 @@ from keepstone.limits import DEFAULT_LIMITS, NO_SPENDING_LIMITS, Limits, Spendin
 from keepstone.memory import AsyncMemory
 from keepstone.portal import portal
 from keepstone.protocols import ChatModel, Embedder, Store
-from keepstone.strategies import Strategy
 from keepstone.types import Change, ErasureReceipt, MemoryRecord
+
+if TYPE_CHECKING:
+    from keepstone.strategies import Strategy
 
 
 class BlockingChanging:
@@ -27,7 +29,7 @@ class BlockingChanging:
         *,
         store: Store | None = None,
         embedder: Embedder | str | None = None,
-        chat_model: ChatModel | str | None = None,
+        chat_model: object = None,
         tenant: str = "",
         actor: str = "api",
         clock: Clock = config.utc_now,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from keepstone.blocking_learning import BlockingLearning
 from keepstone.portal import portal
-from keepstone.protocols import ChatModel
-from keepstone.reextracting import Reextraction
-from keepstone.strategies import Strategy
 from keepstone.types import Change
+
+if TYPE_CHECKING:
+    from keepstone.reextracting import Reextraction
+    from keepstone.strategies import Strategy
 
 
 class BlockingRevising(BlockingLearning):
@@ -16,7 +19,7 @@ class BlockingRevising(BlockingLearning):
     def reextract(
         self,
         *,
-        chat_model: ChatModel | str | None = None,
+        chat_model: object = None,
         strategy: Strategy | str | None = None,
         instructions: str | None = None,
         procedures: bool = False,

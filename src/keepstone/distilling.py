@@ -6,6 +6,7 @@ anywhere repeats the call at most, never a change.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,6 +16,7 @@ from keepstone import receipts
 from keepstone.carrying import Carrier
 from keepstone.chat import ChatReply, ChatRequest
 from keepstone.contract import CandidateQuery, Job, NewId, Vector
+from keepstone.filters import And, Condition, Filter
 from keepstone.limits import NO_SPENDING_LIMITS, SpendingLimits
 from keepstone.logic.distillation import planning
 from keepstone.logic.distillation.material import Material, Piece
@@ -26,13 +28,14 @@ from keepstone.operations import Batch, EnterCall, Finish, Operation
 from keepstone.protocols import ChatModel, Embedder, Store
 from keepstone.results import Distillation, FactChange, Receipt
 from keepstone.strategies import Proposed, Strategy
-from keepstone.types import Action, Kind, LedgerMessage, MemoryRecord, Scope, Span
+from keepstone.types import OWNER_KINDS, Action, Kind, LedgerMessage, MemoryRecord, Scope, Span
 
 DISTILLED_KINDS = (Kind.FACT, Kind.PROCEDURE)
 EARLIER_MESSAGES = 4
 # Looks for known memories a call: enough for what a few turns are about, whatever the number of messages.
 LOOKS_MAX = 8
 ALIKE = 5
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +64,7 @@ class Distiller:
             reason = over or "nothing is left to read"
             await self.store.apply(made.batch([Finish(job_id=job.id, attempts=job.attempts)]))
             return Distillation(status="skipped", reason=reason, job_ids=(job.id,))
+        await made.begin()
         proposed = await self.strategy.propose(material, made.ask, made.look)
         operations = await made.operations(proposed)
         done = Finish(job_id=job.id, attempts=job.attempts, error=proposed.failure, reply=proposed.reply)
@@ -77,6 +81,13 @@ class _Run:
         self._of, self._job, self._now = distiller, job, now
         self._owner = job.scope.without_session
         self._receipts: list[Receipt] = []
+        self._id = job.id
+
+    async def begin(self) -> None:
+        """Choose the id of the batch: the job's, so that another process finds what was done; if a run before has
+        it, a new one, so that each can be undone by itself."""
+        if await self._of.store.changes(self._job.id, self._job.scope):
+            self._id = self._of.new_id(self._now, bucket(self._job.scope))
 
     async def material(self) -> Material | None:
         """Return what there is to read, None if it was all taken back."""
@@ -98,7 +109,7 @@ class _Run:
 
     async def ask(self, request: ChatRequest, purpose: str) -> ChatReply:
         """Ask the model, and keep the receipt at once: what was spent was spent, whatever comes of it."""
-        reply = await self._of.model.reply(request)
+        reply = _storable(await self._of.model.reply(request))
         receipt = receipts.receipt_of(request, reply, self._of.model.name, purpose, self._now)
         self._receipts.append(receipt)
         id = self._of.new_id(self._now, bucket(self._job.scope))
@@ -113,7 +124,7 @@ class _Run:
         for ids in found:
             for place, id in enumerate(ids):
                 order[id] = min(place, order.get(id, place))
-        return await self._of.store.get(sorted(order, key=lambda i: order[i]), self._owner)
+        return await self._mine(sorted(order, key=lambda i: order[i]))
 
     async def operations(self, proposed: Proposed) -> list[Operation]:
         """Return what carries the accepted proposals out."""
@@ -122,14 +133,14 @@ class _Run:
         near = await self._nearest([t for t in written if t], ALIKE, "document")
         ids = iter(near)
         by_place = {n: next(ids) for n, t in enumerate(written) if t}
-        records = {r.id: r for r in await self._of.store.get([i for of in near for i in of], self._owner)}
+        records = {r.id: r for r in await self._mine([i for of in near for i in of])}
         alike = {n: [records[i] for i in of if i in records] for n, of in by_place.items()}
         steps = planning.plan(accepted, proposed.material, alike, self._now)
         carrier = Carrier(self._of.store, self._of.embedder, self._job, self._now, self._of.new_id)
         return await carrier.operations(steps, proposed.material)
 
     def batch(self, operations: Sequence[Operation], proposed: Proposed | None = None, *, new: bool = False) -> Batch:
-        """Return *operations* as a batch; what a job changes has the job's id, so that it can be found and undone."""
+        """Return *operations* as a batch; `details` name the job of what it changes."""
         details: dict[str, Any] = {}
         if proposed is not None:
             details = {
@@ -140,7 +151,7 @@ class _Run:
             }
         embedder = self._of.embedder
         return Batch(
-            id=self._of.new_id(self._now, bucket(self._job.scope)) if new else self._job.id,
+            id=self._of.new_id(self._now, bucket(self._job.scope)) if new else self._id,
             tenant=self._job.scope.tenant,
             at=self._now,
             actor=self._of.actor if proposed is None else self._of.model.name,
@@ -151,14 +162,14 @@ class _Run:
 
     async def result(self, proposed: Proposed) -> Distillation:
         """Return what was done."""
-        changes = await changed(self._of.store, self._job.id, self._job.scope)
+        changes = await changed(self._of.store, self._id, self._job.scope)
         fallen = [c.memory_id for c in changes if c.action in (Action.SUPERSEDE, Action.DELETE)]
         review = await self._of.store.dependants(fallen, self._owner) if fallen else []
         return Distillation(
             status="failed" if proposed.failure is not None else "done",
             reason=proposed.failure,
             job_ids=(self._job.id,),
-            batch_ids=(self._job.id,) if changes else (),
+            batch_ids=(self._id,) if changes else (),
             changes=changes,
             refused=proposed.refused,
             receipts=tuple(self._receipts),
@@ -172,6 +183,10 @@ class _Run:
         around = await self._of.store.neighbours(said[:1], self._job.scope, EARLIER_MESSAGES, 0)
         return tuple(m for m in around if m.id not in new and m.position < first.position)[-EARLIER_MESSAGES:]
 
+    async def _mine(self, ids: Sequence[str]) -> list[MemoryRecord]:
+        """Return those of the job's owner: an agent on its own must not read, or change, what its users told it."""
+        return [r for r in await self._of.store.get(ids, self._owner) if r.scope.owner == self._owner.owner]
+
     async def _nearest(self, texts: Sequence[str], each: int, kind: Literal["query", "document"]) -> list[list[str]]:
         """Return the ids of the nearest current distilled memories of each text, from one call of the embedder."""
         embedder = self._of.embedder
@@ -184,6 +199,7 @@ class _Run:
         for text, vector in zip(texts, vectors, strict=True):
             query = CandidateQuery(
                 scope=self._owner,
+                where=_of_owner(self._owner),
                 terms=term_counts(text)[0],
                 vector=vector,
                 at=self._now,
@@ -215,6 +231,23 @@ async def changed(store: Store, batch_id: str, scope: Scope) -> tuple[FactChange
         )
         for c in changes
     )
+
+
+def _storable(reply: ChatReply) -> ChatReply:
+    """Return *reply* in characters that can be stored, counted and sent: JSON may escape halves of them."""
+    calls = tuple(replace(c, name=_whole(c.name), arguments=_whole(c.arguments)) for c in reply.tool_calls)
+    return replace(reply, text=_whole(reply.text), tool_calls=calls)
+
+
+def _whole(text: str) -> str:
+    return text if text.isascii() else _HALF.sub("\ufffd", text)
+
+
+def _of_owner(scope: Scope) -> Filter:
+    """What holds for the memories of the owner of *scope*, and for none in which that is a further id."""
+    kind, _ = scope.owner or ("", None)
+    stronger = OWNER_KINDS[: OWNER_KINDS.index(kind)] if kind else ()
+    return And(tuple(Condition((f"{k}_id",), "exists", False, is_field=True) for k in stronger))
 
 
 def _probes(texts: Sequence[str]) -> list[str]:

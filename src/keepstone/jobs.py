@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
@@ -28,6 +29,8 @@ HEARTBEAT_SECONDS = 20.0
 ATTEMPTS_MAX = 8
 FIRST_WAIT_SECONDS = 2.0
 WAIT_SECONDS_MAX = 3_600.0
+# A provider may ask for a longer time; more than a day is a mistake of its own.
+RETRY_AFTER_SECONDS_MAX = 86_400.0
 # How often a process looks whether another one is done with a job.
 LOOK_SECONDS = 0.05
 CLOSE_SECONDS = 5.0
@@ -48,6 +51,9 @@ class Worker:
         """Do the jobs of the owner of *scope*, and wait until *job_ids* are done or given back, or *seconds* passed.
 
         Waiting no longer stops nothing: what was begun goes on in the background.
+
+        Raises:
+            StoreError: the queue cannot be read or written.
         """
         task = self.start(owner_of(scope))
         if seconds == 0:
@@ -57,6 +63,11 @@ class Worker:
         while True:
             left = None if deadline is None else max(0.0, deadline - loop.time())
             await asyncio.wait([task], timeout=left)
+            if task.done():
+                if task.cancelled():
+                    return
+                # What the store cannot do now it can no better at once: without this, it would be asked for ever.
+                task.result()
             if not await self._can_go_on(job_ids, scope) or (deadline is not None and loop.time() >= deadline):
                 return
             await asyncio.sleep(LOOK_SECONDS)
@@ -69,6 +80,7 @@ class Worker:
         task = drains.get(scope)
         if task is None or task.done():
             task = drains[scope] = asyncio.create_task(self._drain(scope), name=f"keepstone jobs {scope.ids}")
+            task.add_done_callback(_log_failure)
         return task
 
     def result(self, job_id: str) -> Distillation | None:
@@ -113,7 +125,10 @@ class Worker:
                     await self._do(job)
 
     async def _claimed(self, now: datetime, lease: datetime, scope: Scope) -> list[Job]:
-        """Claim a job; if this is stopped meanwhile, give back what was claimed, for nobody would do it."""
+        """Claim a job; if this is stopped meanwhile, give back what was claimed, for nobody would do it.
+
+        The end of a loop stops the claiming, too; then the store has to see to it.
+        """
         claiming = asyncio.ensure_future(self._queue.claim(self._kinds, 1, now, lease, scope=scope))
         try:
             return await asyncio.shield(claiming)
@@ -127,15 +142,15 @@ class Worker:
         try:
             done = await self._work(job)
         except asyncio.CancelledError:
-            await asyncio.shield(self._queue.retry(job.id, "interrupted", self._clock()))
+            await asyncio.shield(self._return(job, "interrupted", self._clock()))
             raise
         except ConflictError as error:
             # Somebody else changed what it rests on, or did it: look at it anew, unless it is gone.
             await self._give_back(job, error, 0.0)
         except ProviderError as error:
             wait = _wait(job.attempts) if error.retryable else None
-            if wait is not None and error.retry_after is not None:
-                wait = max(wait, error.retry_after)
+            if wait is not None and error.retry_after is not None and math.isfinite(error.retry_after):
+                wait = max(wait, min(error.retry_after, RETRY_AFTER_SECONDS_MAX))
             await self._give_back(job, error, wait)
         except (KeepstoneError, StoreError) as error:
             await self._give_back(job, error, _wait(job.attempts))
@@ -151,11 +166,20 @@ class Worker:
         said = f"{type(error).__name__}: {error}"
         dead = wait is None or job.attempts >= ATTEMPTS_MAX
         due = None if dead or wait is None else self._clock() + timedelta(seconds=wait)
-        await self._queue.retry(job.id, said, due)
+        if not await self._return(job, said, due):
+            return
         # The error may quote what was said; the job keeps it, a log must not.
         fate = "is a dead letter now" if dead else "is tried again later"
         log.warning("Job %s %s: %s", job.id, fate, type(error).__name__)
         self._keep(job.id, Distillation(status="failed" if dead else "pending", reason=said, job_ids=(job.id,)))
+
+    async def _return(self, job: Job, error: str, due: datetime | None) -> bool:
+        """Give a job back, if its lease is still this one; else it is done, or another's, and stays as it is."""
+        until = self._clock() + timedelta(seconds=LEASE_SECONDS)
+        if not await self._queue.heartbeat(job.id, job.attempts, until):
+            return False
+        await self._queue.retry(job.id, error, due)
+        return True
 
     async def _prolong(self, job: Job) -> None:
         while True:
@@ -175,6 +199,12 @@ def owner_of(scope: Scope) -> Scope:
     """Return the scope of everything that the owner of *scope* has."""
     kind, id = scope.owner or ("", None)
     return Scope(tenant=scope.tenant, **{f"{k}_id": id for k in OWNER_KINDS if k == kind})
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    """Say that a drain broke; whoever waits for it gets the error, and nobody may."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.warning("The queue of jobs could not be worked on: %s", type(error).__name__)
 
 
 def _is_later(status: JobStatus, clock: Clock) -> bool:

@@ -6,19 +6,22 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from keepstone import door
 from keepstone.contract import Job
 from keepstone.describing import Describing
-from keepstone.distilling import Distiller, changed
-from keepstone.errors import ConfigError, NotFoundError
+from keepstone.errors import ConfigError, NotFoundError, StoreError
 from keepstone.jobs import Worker, owner_of
 from keepstone.operations import Feedback
 from keepstone.protocols import ChatModel, JobQueue
 from keepstone.queueing import DISTIL, Wish
 from keepstone.results import Distillation, FeedbackValue, JobStatus, Usage
-from keepstone.strategies import Strategy
 from keepstone.types import Change, Scope
+
+if TYPE_CHECKING:
+    from keepstone.distilling import Distiller
+    from keepstone.strategies import Strategy
 
 # How far one word of feedback moves a strength, which goes from -1 to 1.
 STEPS: dict[str, float] = {"positive": 0.25, "negative": -0.25, "very_negative": -0.5}
@@ -148,7 +151,7 @@ class Learning(Describing):
 
     def _wish(self, instructions: str | None, procedures: bool) -> Wish | None:
         """Return what a model is asked to make of messages, None without a model."""
-        return None if self._chat_model is None else self._wished(instructions, procedures)
+        return None if self.chat_model is None else self._wished(instructions, procedures)
 
     def _wished(self, instructions: str | None, procedures: bool) -> Wish:
         given = None if instructions is None else door.text(instructions, "instructions", self._limits)
@@ -159,20 +162,27 @@ class Learning(Describing):
         worker = self._worker()
         if not job_ids or worker is None:
             return Distillation(status="skipped", reason="nothing new was said that a model should read")
-        await worker.wait_for(job_ids, scope, wait)
-        there = {job.id: job for job in await self._queue().jobs(scope, job_ids, at=self._clock())}
-        parts = []
-        for id in job_ids:
-            part = worker.result(id)
-            if id in there and there[id].state != "dead":
-                part = Distillation(status="pending", reason=there[id].error, job_ids=(id,))
-            elif part is None:
-                part = await self._looked_up(id, scope, there.get(id))
-            parts.append(part)
-        return _together(parts)
+        try:
+            await worker.wait_for(job_ids, scope, wait)
+            return _together([await self._come_of(id, scope, worker) for id in job_ids])
+        except StoreError as error:
+            # The words are durable; only what became of the jobs cannot be told.
+            return Distillation(status="pending", reason=f"{type(error).__name__}: {error}", job_ids=tuple(job_ids))
+
+    async def _come_of(self, id: str, scope: Scope, worker: Worker) -> Distillation:
+        part = worker.result(id)
+        there = next(iter(await self._queue().jobs(scope, [id], at=self._clock())), None)
+        if there is not None and there.state != "dead":
+            return Distillation(status="pending", reason=there.error, job_ids=(id,))
+        # What this process could not do, another may have done since.
+        if part is None or part.status == "pending":
+            return await self._looked_up(id, scope, there)
+        return part
 
     async def _looked_up(self, id: str, scope: Scope, dead: JobStatus | None) -> Distillation:
         """What came of a job that another process did: the history tells."""
+        from keepstone.distilling import changed
+
         changes = await changed(self._store, id, scope)
         return Distillation(
             status="done" if dead is None else "failed",
@@ -191,22 +201,26 @@ class Learning(Describing):
         return self._store
 
     def _worker(self) -> Worker | None:
-        if self._chat_model is None:
+        if self.chat_model is None:
             return None
         if self._queue_worker is None:
             self._queue_worker = Worker(self._queue(), self._tenant, (DISTIL,), self._work, self._clock)
         return self._queue_worker
 
     async def _work(self, job: Job) -> Distillation:
-        assert self._chat_model is not None
-        return await (await self._distiller(self._chat_model, self._strategy)).run(job, self._clock())
+        assert self.chat_model is not None
+        return await (await self._distiller(self.chat_model, self._strategy)).run(job, self._clock())
 
-    async def _distiller(self, model: ChatModel, strategy: Strategy) -> Distiller:
+    async def _distiller(self, model: ChatModel, strategy: Strategy | str) -> Distiller:
+        # What reads and checks replies takes long to load: a process without a model must not.
+        from keepstone import strategies
+        from keepstone.distilling import Distiller
+
         return Distiller(
             store=self._store,
             embedder=await self._space.agreed(),
             model=model,
-            strategy=strategy,
+            strategy=strategies.strategy(strategy),
             new_id=self._new_id,
             actor=self._actor,
             limits=self._spending,

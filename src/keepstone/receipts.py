@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time
+from datetime import UTC, datetime, time
 
 from keepstone.chat import ChatReply, ChatRequest
 from keepstone.limits import SpendingLimits
@@ -31,7 +31,7 @@ def receipt_of(request: ChatRequest, reply: ChatReply, model: str, purpose: str,
 
 async def over_limit(store: Store, scope: Scope, limits: SpendingLimits, now: datetime) -> str | None:
     """Return which limit of the day is reached for the owner of *scope*, None if none is."""
-    since = datetime.combine(now.date(), time(), tzinfo=now.tzinfo)
+    since = datetime.combine(now.astimezone(UTC).date(), time(), tzinfo=UTC)
     if limits.owner_tokens_a_day is not None or limits.owner_usd_a_day is not None:
         kind, id = scope.owner or ("", None)
         owner = Scope(tenant=scope.tenant, **{f"{k}_id": id for k in OWNER_KINDS if k == kind})

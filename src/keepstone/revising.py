@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from keepstone import merging, providers, reextracting, strategies
+from typing import TYPE_CHECKING
+
+from keepstone import providers
 from keepstone.errors import ConfigError, InvalidRequestError
 from keepstone.learning import Learning
-from keepstone.protocols import ChatModel
-from keepstone.reextracting import Reextraction
-from keepstone.strategies import Strategy
 from keepstone.types import Change
+
+if TYPE_CHECKING:
+    from keepstone.reextracting import Reextraction
+    from keepstone.strategies import Strategy
 
 
 class Revising(Learning):
@@ -17,7 +20,7 @@ class Revising(Learning):
     async def reextract(
         self,
         *,
-        chat_model: ChatModel | str | None = None,
+        chat_model: object = None,
         strategy: Strategy | str | None = None,
         instructions: str | None = None,
         procedures: bool = False,
@@ -36,11 +39,13 @@ class Revising(Learning):
             ConfigError: there is no chat model.
             ProviderError: the model or the embedder failed.
         """
+        from keepstone import reextracting
+
         scope = self._scope(user_id, agent_id, app_id, run_id)
-        model = providers.chat_model(chat_model) if chat_model is not None else self._chat_model
+        model = providers.chat_model(chat_model) if chat_model is not None else self.chat_model
         if model is None:
             raise ConfigError("There is no chat model: give chat_model, such as chat_model='openai:gpt-5-mini'.")
-        distiller = await self._distiller(model, strategies.strategy(strategy or self._strategy))
+        distiller = await self._distiller(model, strategy or self._strategy)
         wish = self._wished(instructions, procedures)
         return await reextracting.draft(distiller, providers.scratch_store(self._new_id), scope, wish, self._clock())
 
@@ -54,6 +59,8 @@ class Revising(Learning):
             InvalidRequestError: the draft was stopped before all was read.
             ProviderError: the embedder failed; nothing is changed.
         """
+        from keepstone import reextracting
+
         if drafted.stopped is not None:
             raise InvalidRequestError(f"This draft is not complete: {drafted.stopped}. Derive again.")
         embedder = await self._space.agreed()
@@ -82,6 +89,8 @@ class Revising(Learning):
         Raises:
             ScopeError: no scope is given.
         """
+        from keepstone import merging, reextracting
+
         scope = self._scope(user_id, agent_id, app_id, run_id)
         operations = merging.merges(await reextracting.distilled(self._store, scope, self._clock()))
         if not operations:

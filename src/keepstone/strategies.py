@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from keepstone.chat import ChatReply, ChatRequest, ToolCall
 from keepstone.errors import ConfigError
-from keepstone.logic.distillation import Proposal, UnreadableReplyError, asking, check, parse, planning
+from keepstone.logic.distillation import (
+    DEFAULT_PROPOSAL_LIMITS,
+    Proposal,
+    UnreadableReplyError,
+    asking,
+    check,
+    parse,
+    planning,
+)
 from keepstone.logic.distillation.material import Material, Piece
-from keepstone.logic.text import tokens
+from keepstone.logic.text import normalise, tokens
 from keepstone.results import Refused
 from keepstone.types import Kind, MemoryRecord
 
@@ -27,6 +36,8 @@ REFUSED_TEXT_CHARS = 200
 # What a prompt for a repair shows of the reply before: a model that writes without end is not paid for twice.
 REPAIRED_CHARS = 20_000
 REPAIRED_MAX = 20
+# What stands for a character that came in halves.
+_BROKEN = "\ufffd"
 _SAID_ANYWAY = ("duplicate",)
 _BULLETS = ("-", "*", "•", "·")
 
@@ -116,10 +127,13 @@ class TwoStep:
         material = replace(material, known=tuple(known))
         request = asking.choice(material, deduced)
         reply = await ask(request, "choose")
-        proposals, malformed = _called(reply.tool_calls, material)
+        most = DEFAULT_PROPOSAL_LIMITS.items_max
+        proposals, malformed = _called(reply.tool_calls[:most], material)
         found = _checked(proposals, material)
         refused = (*malformed, *found.refused)
         failure = unread or _unread(reply, None)
+        if len(reply.tool_calls) > most:
+            failure = f"the model called {len(reply.tool_calls)} tools, of which the first {most} were read"
         if failure is None and (lost := _lost(refused)):
             failure = f"{len(lost)} of the model's calls were refused"
         return replace(found, prompt=request.prompt, refused=refused, failure=failure, reply=_raw(reply))
@@ -146,8 +160,10 @@ def _read(reply: ChatReply, material: Material, beside: Sequence[Proposal] = ())
     prompt = asking.single_pass(material).prompt
     if reply.finish == "refusal":
         return Proposed(material=material, prompt=prompt, failure="the model refused to answer", reply=reply.text)
+    most = DEFAULT_PROPOSAL_LIMITS.reply_chars_max
     try:
-        parsed = parse(reply.text)
+        # What is longer than any reply should be is read as far as that.
+        parsed = parse(reply.text[:most])
     except UnreadableReplyError as error:
         return Proposed(material=material, prompt=prompt, failure=str(error), reply=reply.text)
     found = _checked((*beside, *parsed.items), material)
@@ -155,7 +171,7 @@ def _read(reply: ChatReply, material: Material, beside: Sequence[Proposal] = ())
         Refused(text=m.raw[:REFUSED_TEXT_CHARS], reason="malformed", detail=m.detail) for m in parsed.malformed
     )
     failure = None
-    if parsed.truncated or reply.finish == "length":
+    if parsed.truncated or reply.finish == "length" or len(reply.text) > most:
         failure = f"it was cut off after {len(parsed.items)} changes; give only the changes after those"
     return replace(found, prompt=prompt, refused=(*malformed, *found.refused), failure=failure, reply=reply.text)
 
@@ -169,7 +185,36 @@ def _checked(proposals: Sequence[Proposal], material: Material) -> Proposed:
         known=planning.known_of(material),
         kinds=kinds,
     )
-    return Proposed(material=material, prompt="", accepted=checked.accepted, refused=checked.refused)
+    refused = [replace(r, text=r.text[:REFUSED_TEXT_CHARS]) for r in checked.refused]
+    accepted = []
+    for proposal in checked.accepted:
+        fault = _fault(proposal, material)
+        if fault is None:
+            accepted.append(proposal)
+        else:
+            refused.append(Refused(text=proposal.text[:REFUSED_TEXT_CHARS], reason=fault[0], detail=fault[1]))
+    return Proposed(material=material, prompt="", accepted=tuple(accepted), refused=tuple(refused))
+
+
+def _fault(proposal: Proposal, material: Material) -> tuple[str, str] | None:
+    """Return what is wrong with what the checks of its content let through."""
+    if _is_order(proposal, material):
+        return "instruction", f"A message names {proposal.target} itself. Messages are read, they give no orders."
+    if _BROKEN in proposal.text and not any(_BROKEN in p.text for p in material.new):
+        return "malformed", "Its text holds half a character; write it again."
+    return None
+
+
+def _is_order(proposal: Proposal, material: Material) -> bool:
+    """Whether a message names the handle of what is to be changed: who speaks knows no handles, who attacks may guess.
+
+    Without words of its own about the target, it would be carried by what was said about that before.
+    """
+    if proposal.target is None:
+        return False
+    pieces = material.new_by_handle()
+    named = re.compile(rf"(?<![A-Za-z0-9]){re.escape(proposal.target)}(?![A-Za-z0-9])", re.IGNORECASE)
+    return any(named.search(pieces[h].text) for h in proposal.sources if h in pieces)
 
 
 def _lost(refused: Sequence[Refused]) -> list[Refused]:
@@ -204,7 +249,7 @@ def _bullets(text: str) -> list[str] | None:
     return [p for p in points if p] if points else None
 
 
-def _called(calls: Collection[ToolCall], material: Material) -> tuple[list[Proposal], tuple[Refused, ...]]:
+def _called(calls: Sequence[ToolCall], material: Material) -> tuple[list[Proposal], tuple[Refused, ...]]:
     """Return the calls of tools as proposals; the method names no sources, so those are found by their words."""
     proposals: list[Proposal] = []
     malformed: list[Refused] = []
@@ -235,7 +280,9 @@ def _arguments(call: ToolCall) -> dict[str, str]:
         found = json.loads(call.arguments)
     except (ValueError, RecursionError):
         return {}
-    return {k: v for k, v in found.items() if isinstance(v, str)} if isinstance(found, dict) else {}
+    if not isinstance(found, dict):
+        return {}
+    return {k: " ".join(normalise(v).split()) for k, v in found.items() if isinstance(v, str)}
 
 
 def _attributed(text: str, new: Sequence[Piece]) -> tuple[str, ...]:

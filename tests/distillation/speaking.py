@@ -121,6 +121,21 @@ def good(request: ChatRequest, story: Story, turn: Turn | None) -> dict[str, Any
     return reply(change(turn.op, turn.text or story.fact, target=None if turn.op == "add" else handle))
 
 
+_NEW = re.compile(r"^\[m1\] [^ ]+ [^:]+: (.*)\Z", re.MULTILINE | re.DOTALL)
+
+
+def heard(request: ChatRequest) -> str:
+    """Return the one new message that a prompt of the single pass shows."""
+    found = _NEW.search(request.messages[1].content)
+    assert found is not None
+    return found[1]
+
+
+def repeated(request: ChatRequest) -> dict[str, Any]:
+    """Reply with a fact that says what the message says."""
+    return reply(change("add", heard(request)))
+
+
 def as_bullets(good: Reply) -> str:
     """Return a reply as the first step of the two-step method gives it."""
     texts = [f"- {c['text']}" for c in good["changes"] if c["op"] != "none"]

@@ -118,6 +118,9 @@ def cases() -> Iterator[Any]:
     """Yield each fault with each operation and language; the two-step method, which has fewer, in half of them."""
     for fault in CHAT_FAULTS:
         for n, op in enumerate(OPS):
+            # A huge reply takes its time to count, and is the same whatever it spoils.
+            if fault == "huge" and op != "add":
+                continue
             for language in STORIES:
                 yield pytest.param(fault, "single_pass", language, op, "inmemory")
             if op != "none":
@@ -136,9 +139,9 @@ async def test_a_fault_loses_and_invents_nothing(
     await survived(made, speaker, CHAT_FAULTS[fault], still(), fault in HARMLESS)
 
 
-def adapter(provider: str, server: ChatServer) -> ChatModel:
-    """Return the adapter of one provider, which asks once and does not wait long."""
-    patience: dict[str, Any] = {"timeout_seconds": 0.2, "attempts": 1, "reply_bytes_max": 2_000_000}
+def adapter(provider: str, server: ChatServer, seconds: float) -> ChatModel:
+    """Return the adapter of one provider, which asks once."""
+    patience: dict[str, Any] = {"timeout_seconds": seconds, "attempts": 1, "reply_bytes_max": 2_000_000}
     if provider == "openai":
         return OpenAIChatModel("mini", api_key=None, base_url=server.url, **patience)
     return AnthropicChatModel("haiku", api_key=None, base_url=server.root, **patience)
@@ -156,5 +159,5 @@ async def test_so_does_a_fault_on_the_wire(fault: str, provider: str, strategy: 
     story = STORIES[language]
     speaker = Speaker(story, strategy, story.turns[op])
     with ChatServer(speaker) as server:
-        model = adapter(provider, server)
+        model = adapter(provider, server, 0.8 if fault == "timeout" else 20.0)
         await survived(InMemoryStore(), speaker, CHAT_FAULTS[fault], still(), False, model)

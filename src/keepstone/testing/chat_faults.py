@@ -169,7 +169,7 @@ def deep_nesting(good: Reply) -> ChatReply:
 def huge(good: Reply) -> ChatReply:
     """More items than anybody said, one of them a book."""
     first, *_ = changes = _changes(good)
-    items = [{**first, "text": f"{first['text']} ({n})"} for n in range(HUGE_ITEMS)]
+    items = [{**first, "text": f"{first['text']} ({n})"} for n in range(100, HUGE_ITEMS)]
     book = {**first, "text": (first["text"] or "word ") * (HUGE_CHARACTERS // max(1, len(first["text"])))}
     return _said({**good, "changes": [*changes, *items, book]})
 

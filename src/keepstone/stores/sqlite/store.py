@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +13,7 @@ from typing import TypeVar
 import apsw
 
 from keepstone.contract import CandidateQuery, Candidates, EmbedderKey, Job, ListQuery, NewId, PendingUnit, Vector
+from keepstone.errors import StoreClosedError
 from keepstone.ids import IdSource
 from keepstone.operations import AppendMessage, Applied, ArchiveRow, Batch
 from keepstone.results import JobStatus, Usage
@@ -170,8 +173,14 @@ class SqliteStore:
     async def claim(
         self, kinds: Sequence[str], limit: int, at: datetime, lease_until: datetime, *, scope: Scope | None = None
     ) -> list[Job]:
-        """Lease due jobs."""
-        return await self._write(lambda db: jobs.claim(db, kinds, limit, at, lease_until, scope))
+        """Lease due jobs; a caller who is stopped meanwhile leases none."""
+        leasing = self._engine.write(lambda db: jobs.claim(db, kinds, limit, at, lease_until, scope))
+        try:
+            return await asyncio.shield(asyncio.wrap_future(leasing))
+        except asyncio.CancelledError:
+            # The end of a loop stops every task in it; the lease may be taken by then.
+            leasing.add_done_callback(self._release)
+            raise
 
     async def heartbeat(self, job_id: str, attempts: int, lease_until: datetime) -> bool:
         """Prolong a lease."""
@@ -212,6 +221,12 @@ class SqliteStore:
 
     async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
         return await asyncio.wrap_future(self._engine.read(work))
+
+    def _release(self, leased: Future[list[Job]]) -> None:
+        if leased.exception() is None:
+            # Of a store that is closed, the lease runs out.
+            with suppress(StoreClosedError):
+                self._engine.write(lambda db: jobs.release(db, leased.result()))
 
     async def _write(self, work: Callable[[apsw.Connection], T]) -> T:
         return await asyncio.wrap_future(self._engine.write(work))
