@@ -18,7 +18,7 @@ def test_a_hobby_in_chinese_is_stored_superseded_and_found(monkeypatch: pytest.M
         first = run("add", "周末喜欢打板球", "-u", "ren")
         made = answer("add", "板球不打了，周末改打网球了。", "-u", "ren")["distilled"]
     assert "Added: 用户周末喜欢打板球。" in first.stdout
-    assert f"1 calls of {MODEL}: " in first.stderr
+    assert f"1 call of {MODEL}: " in first.stderr
     assert [(c["action"], c["text"]) for c in made["changes"]] == [
         ("ADD", "用户周末改打网球了。"),
         ("SUPERSEDE", "用户周末喜欢打板球。"),

@@ -78,7 +78,7 @@ def jobs(
     if as_json:
         output.show_json({"retried": revived})
     else:
-        output.line(f"{revived} jobs wait again. To do them now: keepstone flush")
+        output.line(f"Waiting again: {revived}. To do it now: keepstone flush")
 
 
 def usage(
