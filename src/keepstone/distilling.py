@@ -21,7 +21,7 @@ from keepstone.limits import NO_SPENDING_LIMITS, SpendingLimits
 from keepstone.logic.distillation import planning
 from keepstone.logic.distillation.material import Material, Piece
 from keepstone.logic.ids import bucket
-from keepstone.logic.ranking import calibration_of, rank
+from keepstone.logic.ranking import WEIGHTS, calibration_of, rank
 from keepstone.logic.text import term_counts
 from keepstone.logic.vectors import checked
 from keepstone.operations import Batch, EnterCall, Finish, Operation
@@ -33,8 +33,10 @@ from keepstone.types import OWNER_KINDS, Action, Kind, LedgerMessage, MemoryReco
 DISTILLED_KINDS = (Kind.FACT, Kind.PROCEDURE)
 EARLIER_MESSAGES = 4
 # Looks for known memories a call: enough for what a few turns are about, whatever the number of messages.
-LOOKS_MAX = 8
+LOOKS_MAX = 16
 ALIKE = 5
+# What is known is looked up by what it is about, whether it is still true or not.
+_BY_MATTER = replace(WEIGHTS, superseded=0.0, superseded_before=0.0, succession=False)
 _HALF = re.compile("[\ud800-\udfff]")
 
 
@@ -117,14 +119,16 @@ class _Run:
         return reply
 
     async def look(self, texts: Sequence[str], each: int) -> list[MemoryRecord]:
-        """Return the current distilled memories nearest to *texts*, at most *each* for one, best first."""
+        """Return the distilled memories nearest to *texts* that nothing superseded, at most *each* for one, best first."""
         probes = _probes(texts)
         found = await self._nearest(probes, each, "query")
         order: dict[str, int] = {}
         for ids in found:
             for place, id in enumerate(ids):
                 order[id] = min(place, order.get(id, place))
-        return await self._mine(sorted(order, key=lambda i: order[i]))
+        records = await self._mine(sorted(order, key=lambda i: order[i]))
+        # What a request may have meant to forget is superseded by nothing; the model may know better.
+        return [r for r in records if r.status is Status.CURRENT or r.superseded_by is None]
 
     async def operations(self, proposed: Proposed) -> list[Operation]:
         """Return what carries the accepted proposals out."""
@@ -188,7 +192,7 @@ class _Run:
         return [r for r in await self._of.store.get(ids, self._owner) if r.scope.owner == self._owner.owner]
 
     async def _nearest(self, texts: Sequence[str], each: int, kind: Literal["query", "document"]) -> list[list[str]]:
-        """Return the ids of the nearest current distilled memories of each text, from one call of the embedder."""
+        """Return the ids of the nearest distilled memories of each text, from one call of the embedder."""
         embedder = self._of.embedder
         if not texts:
             return []
@@ -205,12 +209,11 @@ class _Run:
                 at=self._now,
                 limit=each,
                 kinds=DISTILLED_KINDS,
-                include_superseded=False,
                 embedder=embedder.key if embedder is not None else None,
             )
             candidates = await self._of.store.candidates(query)
             calibration = calibration_of(None if embedder is None else embedder.key.name)
-            found.append([r.candidate.memory_id for r in rank(candidates, calibration, limit=each)])
+            found.append([r.candidate.memory_id for r in rank(candidates, calibration, limit=each, weights=_BY_MATTER)])
         return found
 
 
