@@ -86,7 +86,8 @@ class SinglePass:
         Raises:
             ProviderError: the model failed.
         """
-        known = await look([p.text for p in material.new], KNOWN_PER_MESSAGE)
+        asked = [p.text for p in material.new if p.message.role == "user"]
+        known = await look(asked or [p.text for p in material.new], KNOWN_PER_MESSAGE)
         material = replace(material, known=tuple(known[:KNOWN_MAX]))
         request = asking.single_pass(material)
         reply = await ask(request, "distil")

@@ -18,7 +18,7 @@ def test_a_hobby_in_chinese_is_stored_superseded_and_found(monkeypatch: pytest.M
         first = run("add", "周末喜欢打板球", "-u", "ren")
         made = answer("add", "板球不打了，周末改打网球了。", "-u", "ren")["distilled"]
     assert "Added: 用户周末喜欢打板球。" in first.stdout
-    assert f"1 calls of {MODEL}: " in first.stderr
+    assert f"1 call of {MODEL}: " in first.stderr
     assert [(c["action"], c["text"]) for c in made["changes"]] == [
         ("ADD", "用户周末改打网球了。"),
         ("SUPERSEDE", "用户周末喜欢打板球。"),
@@ -46,6 +46,15 @@ def test_history_says_which_model_and_prompt_made_a_change_and_undo_takes_the_ba
     assert len(answer("undo", batch)) == 2
     assert answer("get", old)["status"] == "current"
     assert [m["text"] for m in answer("list", "-u", "ren", "--kind", "fact")["items"]] == ["用户周末喜欢打板球。"]
+
+
+def test_a_deleted_fact_comes_back_with_the_words_that_went_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(monkeypatch, CRICKET):
+        fact = answer("add", "周末喜欢打板球", "-u", "ren")["distilled"]["changes"][0]["memory_id"]
+    deleted = run("delete", fact)
+    assert answer("list", "-u", "ren")["items"] == []
+    assert run("undo", deleted.stdout.split()[-1]).exit_code == 0
+    assert [m["text"] for m in answer("list", "-u", "ren")["items"]] == ["周末喜欢打板球", "用户周末喜欢打板球。"]
 
 
 def test_what_was_refused_said_again_and_retired_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -180,7 +180,8 @@ def _wrong_form(proposal: Proposal, shown: _Shown) -> Iterator[Fault]:
         yield "empty", "The text is empty."
     if len(text) > limits.text_chars_max:
         yield "too_long", f"The text has {len(text)} characters, more than {limits.text_chars_max}; say it in fewer."
-    if len(_SENTENCE.findall(text)) + 1 > limits.sentences_max or _LISTED.search(text):
+    most = limits.procedure_sentences_max if proposal.kind is Kind.PROCEDURE else limits.sentences_max
+    if len(_SENTENCE.findall(text)) + 1 > most or _LISTED.search(text):
         yield "several", "The text lists several statements; propose each of them as a change of its own."
     if proposal.kind not in shown.kinds:
         yield "kind", f"The kind {proposal.kind} was not asked for; use {' or '.join(sorted(shown.kinds))}."
