@@ -65,8 +65,7 @@ class Revising(Learning):
             raise InvalidRequestError(f"This draft is not complete: {drafted.stopped}. Derive again.")
         embedder = await self._space.agreed()
         now = self._clock()
-        known = await reextracting.distilled(self._store, drafted.scope, now)
-        operations = await reextracting.accepted(drafted, embedder, known, now, self._new_id)
+        operations = await reextracting.accepted(drafted, self._store, embedder, now, self._new_id)
         if not operations:
             return []
         details = {"model": drafted.model, "prompt": drafted.prompt, "strategy": "reextract"}
