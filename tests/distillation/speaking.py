@@ -136,6 +136,19 @@ def repeated(request: ChatRequest) -> dict[str, Any]:
     return reply(change("add", heard(request)))
 
 
+_EACH = re.compile(r"^\[(m\d+)\] [^ ]+ [^:]+: (.*)$", re.MULTILINE)
+
+
+def heard_all(request: ChatRequest) -> dict[str, str]:
+    """Return the new messages, of one line each, that a prompt of the single pass shows, by handle."""
+    return dict(_EACH.findall(request.messages[1].content))
+
+
+def repeated_all(request: ChatRequest) -> dict[str, Any]:
+    """Reply with a fact for each message, that says what it says."""
+    return reply(*(change("add", text, sources=[handle]) for handle, text in heard_all(request).items()))
+
+
 def as_bullets(good: Reply) -> str:
     """Return a reply as the first step of the two-step method gives it."""
     texts = [f"- {c['text']}" for c in good["changes"] if c["op"] != "none"]
