@@ -66,11 +66,10 @@ class Story:
 
 
 def _story(first: str, fact: str, query: str, **said: tuple[str, str]) -> Story:
-    after = {"add": lambda t: (fact, t), "delete": lambda _: (), "none": lambda _: (fact,)}
-    turns = {
-        op: Turn(op=op, said=words, text=text, facts=after.get(op, lambda t: (t,))(text))
-        for op, (words, text) in said.items()
-    }
+    turns = {}
+    for op, (words, text) in said.items():
+        left = {"add": (fact, text), "delete": (), "none": (fact,)}.get(op, (text,))
+        turns[op] = Turn(op=op, said=words, text=text, facts=left)
     return Story(first=first, fact=fact, query=query, turns=turns)
 
 
