@@ -34,10 +34,21 @@ from keepstone.errors import (
     StoreVersionError,
     TimedOutError,
 )
-from keepstone.limits import Limits
+from keepstone.limits import Limits, SpendingLimits
 from keepstone.memory import AsyncMemory
 from keepstone.profiles import Profile, ProfileLine
-from keepstone.results import AddResult, Duplicate, Forgotten, Suggestion
+from keepstone.results import (
+    AddResult,
+    Distillation,
+    Duplicate,
+    FactChange,
+    Forgotten,
+    JobStatus,
+    Receipt,
+    Refused,
+    Suggestion,
+    Usage,
+)
 from keepstone.traces import Expected, SignalGap, Stage, StageCounts, Trace
 from keepstone.types import (
     Action,
@@ -73,15 +84,18 @@ __all__ = [
     "ConfigError",
     "ConflictError",
     "Context",
+    "Distillation",
     "Duplicate",
     "EmbedderMismatchError",
     "ErasureReceipt",
     "Expected",
     "Explanation",
+    "FactChange",
     "FilterError",
     "Forgotten",
     "Hit",
     "InvalidRequestError",
+    "JobStatus",
     "KeepstoneError",
     "Kind",
     "LedgerMessage",
@@ -98,11 +112,14 @@ __all__ = [
     "ProfileLine",
     "ProviderError",
     "RateLimitError",
+    "Receipt",
+    "Refused",
     "Scope",
     "ScopeError",
     "Signal",
     "SignalGap",
     "Span",
+    "SpendingLimits",
     "Stage",
     "StageCounts",
     "Stats",
@@ -117,5 +134,6 @@ __all__ = [
     "Suggestion",
     "TimedOutError",
     "Trace",
+    "Usage",
     "__version__",
 ]

@@ -7,7 +7,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from keepstone.blocking_learning import BlockingLearning
+from keepstone.blocking_revising import BlockingRevising
 from keepstone.memory import Messages, Progress, Where
 from keepstone.portal import portal
 from keepstone.protocols import Embedder
@@ -16,7 +16,7 @@ from keepstone.traces import Trace
 from keepstone.types import Context, ContextFormat, Hit, Kind, MemoryRecord, Page, Stats, TokenCounter
 
 
-class Memory(BlockingLearning):
+class Memory(BlockingRevising):
     """Memory of users, agents, applications and sessions.
 
     `Memory()` keeps one SQLite file in the user's data folder (or `KEEPSTONE_HOME`), embeds on this device and
@@ -326,5 +326,8 @@ class Memory(BlockingLearning):
         return portal.call(self._memory.reembed(embedder, progress=progress))
 
     def close(self) -> None:
-        """Release the store and the connections of the embedder and the model; a second call does nothing."""
+        """Stop the work under way, and release the store and the connections of the embedder and the model.
+
+        What was under way is done by the next process that has a model; `flush` first to wait for it.
+        """
         return portal.call(self._memory.close())

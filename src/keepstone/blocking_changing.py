@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keepstone import config
 from keepstone.changing import UNCHANGED
@@ -14,8 +14,10 @@ from keepstone.limits import DEFAULT_LIMITS, NO_SPENDING_LIMITS, Limits, Spendin
 from keepstone.memory import AsyncMemory
 from keepstone.portal import portal
 from keepstone.protocols import ChatModel, Embedder, Store
-from keepstone.strategies import Strategy
 from keepstone.types import Change, ErasureReceipt, MemoryRecord
+
+if TYPE_CHECKING:
+    from keepstone.strategies import Strategy
 
 
 class BlockingChanging:
@@ -27,7 +29,7 @@ class BlockingChanging:
         *,
         store: Store | None = None,
         embedder: Embedder | str | None = None,
-        chat_model: ChatModel | str | None = None,
+        chat_model: object = None,
         tenant: str = "",
         actor: str = "api",
         clock: Clock = config.utc_now,
@@ -114,7 +116,10 @@ class BlockingChanging:
         app_id: str | None = None,
         run_id: str | None = None,
     ) -> Change:
-        """Take a memory back: no verb but `history` shows it again. Returns the change, which `undo` takes.
+        """Take a memory back: no verb but `history` shows it again. Returns the change.
+
+        What would still tell it goes too: the words that a fact alone was distilled from, or what was distilled from an
+        episode alone. `undo` takes the change, or its batch with all that went.
 
         Raises:
             NotFoundError: as `get`.

@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from keepstone.blocking_describing import BlockingDescribing
-from keepstone.learning import FeedbackValue
 from keepstone.portal import portal
-from keepstone.results import JobStatus, Usage
+from keepstone.results import FeedbackValue, JobStatus, Usage
 from keepstone.types import Change
 
 

@@ -24,7 +24,8 @@ from keepstone.operations import (
     Supersede,
 )
 from keepstone.protocols import Embedder, Store
-from keepstone.types import Kind, MemoryRecord, Status
+from keepstone.telling import companions
+from keepstone.types import MemoryRecord, Status
 
 # What limits a person is wanted whatever the question: it stands in every context.
 IMPORTANT_SECTIONS = ("constraints",)
@@ -148,21 +149,9 @@ class Carrier:
         """Take a memory back, and the episodes that said it and nothing else that is believed."""
         target = step.target
         assert target is not None
-        gone = [target.id]
-        said = await self._said_in(target)
-        believed = {s for r in said if r.kind is not Kind.EPISODE and r.id != target.id for s in r.sources}
-        gone += [r.id for r in said if r.kind is Kind.EPISODE and not believed & set(r.sources)]
+        beside = await companions(self._store, target, self._job.scope.without_session)
+        gone = [target.id, *(r.id for r in beside)]
         for id in gone:
             if id not in self._touched:
                 self._touched.add(id)
                 self._made.append(Retire(memory_id=id))
-
-    async def _said_in(self, target: MemoryRecord) -> list[MemoryRecord]:
-        """Return the memories made from the messages of *target*; a caller's id means a message of its own session."""
-        scope = self._job.scope.without_session
-        ours = {m.id for m in await self._store.messages(target.sources, scope)}
-        return [
-            r
-            for r in await self._store.said_in(target.sources, scope)
-            if r.scope.owner == target.scope.owner and (r.scope == target.scope or ours & set(r.sources))
-        ]

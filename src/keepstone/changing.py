@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from keepstone import config, door, ingest, providers, strategies
+from keepstone import config, door, ingest, providers
 from keepstone.contract import Clock, NewId
 from keepstone.errors import ConfigError, InvalidRequestError, NotFoundError, ScopeError
 from keepstone.ids import IdSource
@@ -19,7 +20,7 @@ from keepstone.logic.text import language
 from keepstone.operations import Applied, Batch, Operation, Retire, RetireScope, Revise
 from keepstone.protocols import ChatModel, Embedder, Store
 from keepstone.recalled import Recalled
-from keepstone.strategies import Strategy
+from keepstone.telling import companions
 from keepstone.types import (
     Change,
     ErasureReceipt,
@@ -28,7 +29,11 @@ from keepstone.types import (
 )
 from keepstone.vectorspace import VectorSpace
 
+if TYPE_CHECKING:
+    from keepstone.strategies import Strategy
+
 UNCHANGED: Any = "unchanged"
+STRATEGIES = ("single_pass", "two_step")
 
 
 class Changing:
@@ -40,7 +45,7 @@ class Changing:
         *,
         store: Store | None = None,
         embedder: Embedder | str | None = None,
-        chat_model: ChatModel | str | None = None,
+        chat_model: object = None,
         tenant: str = "",
         actor: str = "api",
         clock: Clock = config.utc_now,
@@ -58,9 +63,10 @@ class Changing:
         self._clock = clock
         self._new_id = new_id or IdSource()
         self._store = store if store is not None else providers.store(path, self._new_id)
-        self._chat_model = providers.chat_model(chat_model)
+        self._chat_model = None if chat_model is None else providers.chat_model(chat_model)
+        self._is_default_model = chat_model is None
         self._instructions = None if instructions is None else door.text(instructions, "instructions", limits)
-        self._strategy = strategies.strategy(strategy)
+        self._strategy = strategy if not isinstance(strategy, str) else door.one_of(strategy, "strategy", STRATEGIES)
         self._spending = spending
         self._recalled = Recalled()
         self._space = VectorSpace(self._store, providers.embedder(embedder), self._tenant)
@@ -73,6 +79,9 @@ class Changing:
     @property
     def chat_model(self) -> ChatModel | None:
         """What reads messages and proposes changes; None if nothing does."""
+        if self._is_default_model:
+            # Only who asks for it needs the model that the environment names to be there.
+            self._chat_model, self._is_default_model = providers.chat_model(None), False
         return self._chat_model
 
     @property
@@ -122,6 +131,7 @@ class Changing:
             metadata=record.metadata if new_metadata is None else new_metadata,
             expires_at=record.expires_at if expires_at is UNCHANGED else expiry,
             language=language(said),
+            new_categories=ingest.told(said, record),
             statement_key=statement_key(said, record.role, record.name, record.scope),
             expected_revision=record.revision,
         )
@@ -138,13 +148,18 @@ class Changing:
         app_id: str | None = None,
         run_id: str | None = None,
     ) -> Change:
-        """Take a memory back: no verb but `history` shows it again. Returns the change, which `undo` takes.
+        """Take a memory back: no verb but `history` shows it again. Returns the change.
+
+        What would still tell it goes too: the words that a fact alone was distilled from, or what was distilled from an
+        episode alone. `undo` takes the change, or its batch with all that went.
 
         Raises:
             NotFoundError: as `get`.
         """
-        record = await self._record(id, self._optional_scope(user_id, agent_id, app_id, run_id))
-        applied = await self._apply(record.scope, [Retire(memory_id=id)], reason)
+        scope = self._optional_scope(user_id, agent_id, app_id, run_id)
+        record = await self._record(id, scope)
+        beside = await companions(self._store, record, scope if scope.owner else record.scope.without_session)
+        applied = await self._apply(record.scope, [Retire(memory_id=r.id) for r in (record, *beside)], reason)
         return (await self._store.changes(applied.changes[0], record.scope))[0]
 
     async def delete_all(
@@ -266,8 +281,10 @@ class Changing:
         operations: Sequence[Operation],
         reason: str | None,
         embedder: Embedder | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> Applied:
-        return await self._store.apply(self._batch(scope, operations, reason, embedder))
+        batch = self._batch(scope, operations, reason, embedder)
+        return await self._store.apply(batch if details is None else replace(batch, details=details))
 
     def _batch(
         self,

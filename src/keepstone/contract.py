@@ -167,7 +167,8 @@ class ListQuery:
     """Which memories to list, in the order of partition and sequence.
 
     With `categorised`, only those that have a category, and of those in each partition the last said or revised first:
-    one page, whose `next_cursor` only says that there is more.
+    one page, whose `next_cursor` only says that there is more. An episode is left out if all messages that it came from
+    are sources of a retired memory: nothing of them may be shown.
     """
 
     scope: Scope

@@ -9,7 +9,7 @@ from keepstone.changing import Changing
 from keepstone.contract import ListQuery
 from keepstone.logic.counting import count_tokens
 from keepstone.profiles import Profile
-from keepstone.types import Kind, MemoryRecord, Scope
+from keepstone.types import Kind
 
 # What one profile is made from: the last said of the memories that tell something of somebody.
 MEMORIES_READ = 2_000
@@ -56,21 +56,5 @@ class Describing(Changing):
             known_at=known,
         )
         page = await self._store.get_all(query)
-        found = view.lines(page.items, at)
-        # Of a message that a memory was taken back from, nothing may be shown: that memory is not in the list.
-        hidden = await self._suppressed(page.items, {line.memory_id for line in found}, scope)
-        while hidden:
-            found = view.lines(page.items, at, hidden)
-            more = await self._suppressed(page.items, {line.memory_id for line in found}, scope)
-            if not more:
-                break
-            hidden |= more
+        found = view.lines(page.items, at, past=valid is not None)
         return view.profile(found, most, count_tokens, complete=page.next_cursor is None)
-
-    async def _suppressed(self, records: tuple[MemoryRecord, ...], shown: set[str], scope: Scope) -> set[str]:
-        """Return those of the episodes *shown* whose messages are not to be shown."""
-        said = [r for r in records if r.kind is Kind.EPISODE and r.id in shown]
-        if not said:
-            return set()
-        there = {(m.scope, m.public_id) for m in await self._store.neighbours([r.id for r in said], scope, 0, 0)}
-        return {r.id for r in said if not any((r.scope, source) in there for source in r.sources)}

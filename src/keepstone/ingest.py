@@ -33,7 +33,7 @@ from keepstone.operations import (
 from keepstone.protocols import Embedder, Store
 from keepstone.queueing import Wish, distilling
 from keepstone.results import AddResult, Duplicate
-from keepstone.types import OWNER_KINDS, MemoryRecord, Message, Metadata, Scope, Status
+from keepstone.types import OWNER_KINDS, Kind, MemoryRecord, Message, Metadata, Scope, Status
 
 if TYPE_CHECKING:
     from keepstone import requests
@@ -162,6 +162,13 @@ def _extra(request: AddRequest) -> dict[str, Any]:
 def revision_units(record: MemoryRecord, text: str) -> tuple[NewUnit, ...] | None:
     """Return the units of a memory's new text, None if the text is the one it has."""
     return None if text == record.text else units(text, record.name)
+
+
+def told(text: str, record: MemoryRecord) -> tuple[str, ...]:
+    """Return the sections of a profile that the new text of a memory has statements for; an episode's alone can."""
+    from keepstone.logic.profile import sections
+
+    return sections(text, record.role) if record.kind is Kind.EPISODE else ()
 
 
 def _appends(

@@ -6,21 +6,23 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from keepstone import door
 from keepstone.contract import Job
 from keepstone.describing import Describing
-from keepstone.distilling import Distiller, changed
 from keepstone.errors import ConfigError, NotFoundError, StoreError
 from keepstone.jobs import Worker, owner_of
 from keepstone.operations import Feedback
-from keepstone.protocols import JobQueue
+from keepstone.protocols import ChatModel, JobQueue
 from keepstone.queueing import DISTIL, Wish
-from keepstone.results import Distillation, JobStatus, Usage
+from keepstone.results import Distillation, FeedbackValue, JobStatus, Usage
 from keepstone.types import Change, Scope
 
-FeedbackValue = Literal["positive", "negative", "very_negative"]
+if TYPE_CHECKING:
+    from keepstone.distilling import Distiller
+    from keepstone.strategies import Strategy
+
 # How far one word of feedback moves a strength, which goes from -1 to 1.
 STEPS: dict[str, float] = {"positive": 0.25, "negative": -0.25, "very_negative": -0.5}
 
@@ -149,8 +151,9 @@ class Learning(Describing):
 
     def _wish(self, instructions: str | None, procedures: bool) -> Wish | None:
         """Return what a model is asked to make of messages, None without a model."""
-        if self._chat_model is None:
-            return None
+        return None if self.chat_model is None else self._wished(instructions, procedures)
+
+    def _wished(self, instructions: str | None, procedures: bool) -> Wish:
         given = None if instructions is None else door.text(instructions, "instructions", self._limits)
         return Wish(instructions=given or self._instructions, procedures=procedures)
 
@@ -178,6 +181,8 @@ class Learning(Describing):
 
     async def _looked_up(self, id: str, scope: Scope, dead: JobStatus | None) -> Distillation:
         """What came of a job that another process did: the history tells."""
+        from keepstone.distilling import changed
+
         changes = await changed(self._store, id, scope)
         return Distillation(
             status="done" if dead is None else "failed",
@@ -196,24 +201,30 @@ class Learning(Describing):
         return self._store
 
     def _worker(self) -> Worker | None:
-        if self._chat_model is None:
+        if self.chat_model is None:
             return None
         if self._queue_worker is None:
             self._queue_worker = Worker(self._queue(), self._tenant, (DISTIL,), self._work, self._clock)
         return self._queue_worker
 
     async def _work(self, job: Job) -> Distillation:
-        assert self._chat_model is not None
-        distiller = Distiller(
+        assert self.chat_model is not None
+        return await (await self._distiller(self.chat_model, self._strategy)).run(job, self._clock())
+
+    async def _distiller(self, model: ChatModel, strategy: Strategy | str) -> Distiller:
+        # What reads and checks replies takes long to load: a process without a model must not.
+        from keepstone import strategies
+        from keepstone.distilling import Distiller
+
+        return Distiller(
             store=self._store,
             embedder=await self._space.agreed(),
-            model=self._chat_model,
-            strategy=self._strategy,
+            model=model,
+            strategy=strategies.strategy(strategy),
             new_id=self._new_id,
             actor=self._actor,
             limits=self._spending,
         )
-        return await distiller.run(job, self._clock())
 
 
 def _together(parts: Sequence[Distillation]) -> Distillation:

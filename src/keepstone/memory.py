@@ -11,12 +11,12 @@ from typing import Any, Self
 from keepstone import assembly, door, filters, ingest, providers, recall, reembedding, tracing
 from keepstone.contract import ListQuery
 from keepstone.errors import ConfigError
-from keepstone.learning import Learning
 from keepstone.logic.budget import Budget
 from keepstone.logic.counting import count_tokens
 from keepstone.logic.layout import FORMATS
 from keepstone.protocols import Embedder
 from keepstone.results import AddResult
+from keepstone.revising import Revising
 from keepstone.traces import Trace
 from keepstone.types import Context, ContextFormat, Hit, Kind, MemoryRecord, Message, Page, Stats, TokenCounter
 from keepstone.vectorspace import VectorSpace
@@ -26,7 +26,7 @@ Where = filters.Filter | Mapping[str, Any] | None
 Progress = Callable[[int, int], None]
 
 
-class AsyncMemory(Learning):
+class AsyncMemory(Revising):
     """Memory of users, agents, applications and sessions.
 
     `AsyncMemory()` keeps one SQLite file in the user's data folder (or `KEEPSTONE_HOME`), embeds on this device and

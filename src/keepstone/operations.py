@@ -42,6 +42,18 @@ class SourceSpan:
     echo: bool = False
 
 
+EntityKind = Literal["person", "place", "organisation", "thing"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mention:
+    """Somebody or something that a memory names: the name as it stands, what sort it is, and other names for it."""
+
+    name: str
+    kind: EntityKind
+    aliases: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewMemory:
     """A memory to be written, with its units.
@@ -124,7 +136,10 @@ class AddMemory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revise:
-    """Give a memory a new revision; the old one stays in the history. `units` None keeps those of an equal text."""
+    """Give a memory a new revision; the old one stays in the history. `units` None keeps those of an equal text.
+
+    `new_categories` join those that the memory has, and stay when the revision is taken back.
+    """
 
     memory_id: str
     text: str
@@ -132,6 +147,7 @@ class Revise:
     metadata: Metadata
     expires_at: datetime | None
     language: str
+    new_categories: tuple[str, ...] = ()
     statement_key: bytes | None = None
     expected_revision: int | None = None
 
@@ -155,6 +171,7 @@ class Supersede:
     at: datetime | None = None
     expected_revision: int | None = None
     inverse_of: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

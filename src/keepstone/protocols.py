@@ -171,6 +171,10 @@ class JobQueue(Protocol):
         ...
 
 
+class Scratch(Store, JobQueue, Protocol):
+    """A store with a queue, to try something in."""
+
+
 @runtime_checkable
 class Embedder(Protocol):
     """Turns texts into vectors of unit length in one space."""

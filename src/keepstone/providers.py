@@ -10,7 +10,7 @@ from pathlib import Path
 from keepstone import config
 from keepstone.contract import NewId
 from keepstone.errors import ConfigError, MissingExtraError
-from keepstone.protocols import ChatModel, Embedder, Store
+from keepstone.protocols import ChatModel, Embedder, Scratch, Store
 
 log = logging.getLogger("keepstone")
 
@@ -174,6 +174,13 @@ def _key(variable: str, *, is_needed: bool) -> str | None:
             f"{variable}_API_KEY is not set; set it, or {variable}_BASE_URL for an endpoint without keys."
         )
     return key
+
+
+def scratch_store(new_id: NewId) -> Scratch:
+    """Return an empty store in memory, to try something in."""
+    from keepstone.stores.inmemory import InMemoryStore
+
+    return InMemoryStore(new_id=new_id)
 
 
 def store(path: str | Path | None, new_id: NewId) -> Store:

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from keepstone.contract import NewId
-from keepstone.logic.distillation.material import SPEAKING_ROLES, cuts
 from keepstone.logic.ids import bucket, partition
 from keepstone.logic.text import is_back_channel
 from keepstone.operations import AppendMessage, Enqueue
@@ -32,6 +31,9 @@ def distilling(
 
     *extra* goes into each payload (metadata and expiry for what is made). What says nothing makes no job.
     """
+    # A process without a model must not pay for what reads and checks replies.
+    from keepstone.logic.distillation.material import SPEAKING_ROLES, cuts
+
     spoken = [a for a in appends if a.role in SPEAKING_ROLES]
     if all(is_back_channel(a.content) for a in spoken):
         return ()

@@ -20,7 +20,8 @@ from keepstone.logic.vectors import checked
 from keepstone.operations import AppendMessage, Forget, Outcome
 from keepstone.protocols import Embedder, Store
 from keepstone.results import Forgotten, Suggestion
-from keepstone.types import MemoryRecord, Message, Scope
+from keepstone.telling import companions
+from keepstone.types import Kind, MemoryRecord, Message, Scope
 
 CANDIDATES_MAX = 50
 # The few words that name a matter are farther from everything than a whole question is: mean and deviation of their
@@ -83,6 +84,9 @@ async def plan(
                 known = await look.with_answers(known, likely.key)
             resolution = referents.lowered_with_answers(request, resolution, known)
         made.enter(appends, place, resolution)
+        for referents_gone, lower in ((resolution.meant, False), (resolution.lowered, True)):
+            for record in await look.beside([r.key for r in referents_gone]):
+                made.enter_beside(appends[place], record, lower=lower)
     return Plan(operations=tuple(made.operations), texts=made.texts, suggestions=tuple(made.suggestions))
 
 
@@ -119,11 +123,17 @@ class _Look:
         )
         found = await self._store.candidates(query)
         records = await self._store.get(list(dict.fromkeys(c.memory_id for c in found.items)), self._scope)
-        records = [r for r in records if r.scope.owner == self._scope.owner and not self._is_later(r)]
+        mine = [r for r in records if r.scope.owner == self._scope.owner and not self._is_later(r)]
+        records = _without_retellings(mine)
         self._records |= {r.id: r for r in records}
         name = None if embedder is None else embedder.key.name
         calibration = BACKGROUNDS.get(name or "") or calibration_of(name, language(words))
         return _stored(found, records, calibration) + _said_before(self._earlier, query, found, calibration)
+
+    async def beside(self, keys: Sequence[str]) -> list[MemoryRecord]:
+        """Return what would still tell what the memories at *keys* tell."""
+        known = [self._records[k] for k in keys if k in self._records]
+        return [r for record in known for r in await companions(self._store, record, self._scope)]
 
     def _is_later(self, record: MemoryRecord) -> bool:
         """Whether a memory was said after the request: then the request cannot mean it."""
@@ -171,6 +181,14 @@ class _Made:
                 )
             )
         self._enter_likely(by_message, asking, resolution)
+
+    def enter_beside(self, asking: AppendMessage, record: MemoryRecord, *, lower: bool) -> None:
+        """Let a memory go the way of what it tells again."""
+        if any(o.memory_id == record.id for o in self.operations):
+            return
+        reason = f"tells what message {asking.external_id or asking.id} asks to forget"
+        self.texts[record.id] = record.text
+        self.operations.append(Forget(request=asking.id, memory_id=record.id, reason=reason, lower=lower))
 
     def _enter_likely(
         self, by_message: Mapping[str, AppendMessage], asking: AppendMessage, resolution: Resolution
@@ -230,6 +248,12 @@ def suggested(
     there = {o.memory.id: outcome.memory_id for o, outcome in done if isinstance(o, AppendMessage)}
     made = [replace(s, memory_id=there.get(s.memory_id) or s.memory_id) for s in suggestions]
     return tuple(replace(s, change_id=lowered.get(s.memory_id)) for s in made)
+
+
+def _without_retellings(records: Sequence[MemoryRecord]) -> list[MemoryRecord]:
+    """Leave out what was distilled from words that are there themselves: one matter stands out once."""
+    said = {s for r in records if r.kind is Kind.EPISODE for s in r.sources}
+    return [r for r in records if r.kind is Kind.EPISODE or not said & set(r.sources)]
 
 
 def _stored(found: Candidates, records: Sequence[MemoryRecord], calibration: Calibration) -> list[Referent]:

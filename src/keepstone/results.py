@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from keepstone.types import Action, Kind, MemoryRecord, Scope, Value
 
+FeedbackValue = Literal["positive", "negative", "very_negative"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt(Value):

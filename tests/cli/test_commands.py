@@ -29,6 +29,24 @@ def test_add_and_search() -> None:
     assert answer("search", "bees", "-u", "ren", "--explain")[0]["explanation"]["signals"]
 
 
+def test_profile_shows_what_is_true_of_a_user() -> None:
+    add("I live in Bern.", "--timestamp", "2026-03-01T08:00:00+00:00")
+    add("我对虾过敏。", "--timestamp", "2026-03-02T08:00:00+00:00")
+    add("我不喝酒。", "--timestamp", "2026-03-02T09:00:00+00:00")
+    shown = run("profile", "-u", "ren").stdout
+    assert shown.startswith("身份：\n- 2026-03-01 用户：I live in Bern.\n\n健康：\n- 2026-03-02 用户：我对虾过敏。")
+    small = run("profile", "-u", "ren", "--max-tokens", "1")
+    assert small.stdout == ""
+    assert "Nothing" not in run("profile", "-u", "ren", "--max-tokens", "30").stderr
+    assert "3 more lines had no room" in small.stderr
+    assert [line["section"] for line in answer("profile", "-u", "ren")["lines"]] == [
+        "identity",
+        "health",
+        "constraints",
+    ]
+    assert "Nothing is known." in run("profile", "-u", "someone").stderr
+
+
 def test_context_is_ready_for_a_prompt() -> None:
     add("I keep bees on the roof.", "--name", "Ren", "--timestamp", "2026-03-01T08:00:00+08:00")
     add("周末去爬山", "--timestamp", "2026-03-02T08:00:00+08:00")

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 
 from keepstone import Memory
 from keepstone.embedders.hashing import HashingEmbedder
@@ -43,7 +44,6 @@ def fork(path: str) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "fork":
-        fork(sys.argv[2])
-    else:
-        write(*sys.argv[2:])
+    name, *arguments = sys.argv[1:]
+    roles: dict[str, Callable[..., None]] = {"write": write, "fork": fork}
+    roles[name](*arguments)

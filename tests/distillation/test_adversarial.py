@@ -29,6 +29,7 @@ OLD, NEW = "User keeps a red canoe.", "User's sister plays the cello."
 SAID, ASKED = "I keep a red canoe.", "My sister plays the cello."
 BOBS = "User hides a spare key under the blue flowerpot."
 ID, MESSAGE = "BOBS-MEMORY", "BOBS-MESSAGE"
+WILD: list[Any] = [-1, 2, 1e308, "x", True, [], "inf"]
 
 
 def put(value: Any, names: dict[str, str]) -> Any:

@@ -106,6 +106,11 @@ def test_what_was_corrected_or_erased_is_read_as_it_stands(memory: Memory) -> No
     (first,) = said(memory, "I live in Basel.")
     memory.update(first, text="I live in Biel.")
     assert texts(memory) == ["I live in Biel."]
+    (second,) = said(memory, "It rains.")
+    memory.update(second, text="I'm allergic to wasps.")
+    assert texts(memory) == ["I live in Biel.", "I'm allergic to wasps."]
+    memory.undo(memory.history(second)[-1].id)
+    assert texts(memory) == ["I live in Biel."]
     memory.erase(first)
     assert texts(memory) == []
     assert str(memory.profile(user_id="ann")) == ""
@@ -226,7 +231,7 @@ async def _rebuilt(store: Store, fresh: Store, clock: FakeClock) -> Profile:
     out = io.StringIO()
     await export(store, Scope(), out)
     if len(out.getvalue().splitlines()) > 1:
-        await restore(fresh, HashingEmbedder(), items(io.BufferedReader(io.BytesIO(out.getvalue().encode()))))  # type: ignore[arg-type]
+        await restore(fresh, HashingEmbedder(), items(io.BufferedReader(io.BytesIO(out.getvalue().encode()))))
     memory = AsyncMemory(store=fresh, embedder=HashingEmbedder(), clock=clock)
     return await memory.profile(user_id="ann")
 

@@ -35,7 +35,7 @@ def profile(
         return
     if found.text:
         output.line(found.text)
-    else:
+    elif not found.left_out:
         output.note("Nothing is known.")
     if found.left_out:
         output.note(f"{found.tokens} of {found.max_tokens} tokens; {len(found.left_out)} more lines had no room.")

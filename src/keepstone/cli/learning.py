@@ -9,7 +9,7 @@ import typer
 
 from keepstone.cli import options, output
 from keepstone.cli.running import Target, ids, run
-from keepstone.learning import FeedbackValue
+from keepstone.results import FeedbackValue
 
 ALL = "all"
 
@@ -78,7 +78,7 @@ def jobs(
     if as_json:
         output.show_json({"retried": revived})
     else:
-        output.line(f"{revived} jobs wait again. To do them now: keepstone flush")
+        output.line(f"Waiting again: {revived}. To do it now: keepstone flush")
 
 
 def usage(

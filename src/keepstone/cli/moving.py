@@ -13,7 +13,7 @@ from typing import Annotated, TextIO
 import typer
 
 from keepstone.cli import options, output
-from keepstone.cli.running import STDIN, Target, ids, run
+from keepstone.cli.running import STDIN, Target, ids, run, text_or_file
 from keepstone.errors import InvalidRequestError
 from keepstone.types import Scope
 
@@ -27,28 +27,47 @@ def import_(
     agent: options.Agent = None,
     app: options.App = None,
     run_id: options.Run = None,
+    instructions: options.Instructions = None,
+    procedures: options.Procedures = False,
+    wait: options.Wait = None,
     store: options.Store = None,
     embedder: options.Embedder = None,
+    chat_model: options.ChatModel = None,
     as_json: options.Json = False,
 ) -> None:
     """Bring messages in from a file, or restore an archive; a second run adds nothing.
 
     Reads JSON lines of messages, the data exports of ChatGPT and Claude (conversations.json), dialogue collections
-    with sessions and turns, and what `keepstone export` wrote.
+    with sessions and turns, and what `keepstone export` wrote. A chat model, if one is named, makes facts of messages.
     """
     from keepstone.transfer import import_stream
 
+    wanted = text_or_file(instructions)
     with _source(path) as stream, output.progress("Importing") as progress:
         report = run(
-            Target(store, embedder),
+            Target(store, embedder, chat_model),
             lambda memory: import_stream(
-                memory, stream, format=format, **ids(user, agent, app, run_id), progress=progress
+                memory,
+                stream,
+                format=format,
+                **ids(user, agent, app, run_id),
+                progress=progress,
+                instructions=wanted,
+                procedures=procedures,
+                wait=wait,
             ),
         )
     if as_json:
         output.show_json(report.to_dict())
-    else:
-        output.pairs(report.to_dict())
+        return
+    output.pairs({**report.to_dict(), "distilled": None})
+    if report.distilled is None:
+        return
+    output.pairs(report.distilled.to_dict())
+    if report.distilled.pending:
+        output.note("The model is not done: keepstone flush")
+    if report.distilled.failed:
+        output.note("Something is left over: keepstone jobs", style="yellow")
 
 
 def export(

@@ -125,9 +125,10 @@ def cost(receipts: Sequence[Receipt]) -> str:
     models = ", ".join(dict.fromkeys(r.model for r in receipts))
     prices = [r.price_usd for r in receipts if r.price_usd is not None]
     price = f"${sum(prices):.6f}" if len(prices) == len(receipts) else "at no known price"
+    calls = "1 call" if len(receipts) == 1 else f"{len(receipts)} calls"
     about = "about " if any(r.estimated for r in receipts) else ""
     return (
-        f"{len(receipts)} calls of {models}: {about}{sum(r.input_tokens for r in receipts):,} tokens in, "
+        f"{calls} of {models}: {about}{sum(r.input_tokens for r in receipts):,} tokens in, "
         f"{sum(r.output_tokens for r in receipts):,} out, {price}, {sum(r.milliseconds for r in receipts):,.0f} ms."
     )
 

@@ -17,12 +17,11 @@ from keepstone.operations import (
     ArchiveRow,
 )
 from keepstone.protocols import Store
-from keepstone.testing._chaos import JOBS, VIEWS, Chaos
-from keepstone.testing._script import MakeStore, Script, archived, jobs_of, listed, reference
+from keepstone.testing._chaos import BATCHES, JOBS, VIEWS, Chaos
+from keepstone.testing._script import START, MakeStore, Script, archived, jobs_of, listed, reference
 from keepstone.types import Change, LedgerMessage, Scope, Status, plain
 
 SEQUENCES = 48
-BATCHES = 14
 TOLERANCE = 1e-3
 
 QUERIES = ("Where did Marta move?", "likes tea in the garden", "妹妹喜欢喝茶", "piano piano Tuesday", "zebra")
@@ -135,7 +134,7 @@ async def observed(store: Store, script: Script) -> dict[str, Any]:
         rest = await store.dependants(ids[::3], view)
         seen[f"dependants in {view}"] = by_partition(unordered(r.to_dict()) for r in rest)
         seen[f"usage of {view}"] = (await store.usage(view, None, script.now)).to_dict() | {"until": None}
-        seen[f"jobs of {view}"] = [j.to_dict() for j in await jobs_of(store).jobs(view, at=script.now)]
+        seen[f"jobs of {view}"] = [j.to_dict() for j in await jobs_of(store).jobs(view, at=START)]
     tenant = Scope(tenant=script.scope.tenant)
     for name, retired in (("archive", False), ("archive with the retired", True)):
         rows = await archived(store, tenant, include_retired=retired, limit=9)

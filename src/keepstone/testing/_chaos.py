@@ -31,6 +31,8 @@ from keepstone.results import Receipt
 from keepstone.testing._script import ALICE, START, Script
 from keepstone.types import Kind, Scope, Span, Status
 
+# How many a sequence has.
+BATCHES = 14
 JOBS = ("distil", "merge")
 
 SCOPES = (

@@ -199,7 +199,7 @@ async def grounds_do_not_leak(make_store: MakeStore) -> None:
 
 
 async def messages_name_their_memories(make_store: MakeStore) -> None:
-    """Whatever was made from a message and is visible is found by our id of the message."""
+    """Whatever was made from a message and is visible is found by the message's id, ours or the caller's."""
     async with make_store() as store:
         script = Script()
         said, other = script.say("I play the oboe", id="m-1", scope=MONDAY), script.say("Bob was there", scope=BOB)
@@ -211,7 +211,8 @@ async def messages_name_their_memories(make_store: MakeStore) -> None:
         await store.apply(script.batch(Retire(memory_id=ids[1]), Supersede(memory_id=ids[2])))
         assert [r.id for r in await store.said_in([said.id], ALICE)] == [ids[0], *ids[2:]]
         assert await store.said_in([said.id], TUESDAY) == []
-        assert await store.said_in(["m-1", "unknown"], ALICE) == []
+        assert [r.id for r in await store.said_in(["m-1", "unknown"], ALICE)] == [ids[0], *ids[2:]]
+        assert await store.said_in(["m-1"], BOB) == []
 
 
 async def changes_say_where_they_came_from(make_store: MakeStore) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from keepstone.errors import ConflictError
 from keepstone.operations import Enqueue, EnterCall, Finish
+from keepstone.protocols import Store
 from keepstone.results import Receipt
 from keepstone.testing._script import ALICE, START, MakeStore, Script, jobs_of, listed, refused
 from keepstone.types import Scope
@@ -42,12 +44,27 @@ async def leases_fence(make_store: MakeStore) -> None:
         assert [o.kind for o in (await store.apply(done)).outcomes] == ["stored", "stored"]
         assert await queue.jobs(ALICE, at=script.now) == []
         await refused(store.apply(script.batch(Finish(job_id=job.id, attempts=second.attempts))), ConflictError)
+        await _buried(store, script, now)
         returned = _job(script)
         await store.apply(script.batch(returned))
         (leased,) = await queue.claim(["distil"], 9, now + MINUTE, now + 9 * MINUTE)
         await queue.retry(returned.id, "later", now + MINUTE)
         await refused(store.apply(script.batch(Finish(job_id=returned.id, attempts=leased.attempts))), ConflictError)
         assert not await queue.heartbeat(returned.id, leased.attempts, now + 9 * MINUTE), "it was given back"
+
+
+async def _buried(store: Store, script: Script, now: datetime) -> None:
+    """What a job did is kept although the job itself ends as a dead letter, if that was said with it."""
+    queue, job = jobs_of(store), _job(script)
+    await store.apply(script.batch(job))
+    (held,) = await queue.claim(["distil"], 9, now + MINUTE, now + 9 * MINUTE)
+    finish = Finish(job_id=job.id, attempts=held.attempts, error="half of it was refused", reply="[…")
+    await refused(store.apply(script.batch(replace(finish, attempts=7))), ConflictError)
+    await store.apply(script.batch(script.say("The good half"), finish))
+    (dead,) = await queue.jobs(ALICE, [job.id], at=now + MINUTE)
+    assert (dead.state, dead.error, dead.reply) == ("dead", "half of it was refused", "[…")
+    assert "The good half" in {r.text for r in await listed(store, script)}
+    await queue.finish(job.id)
 
 
 async def jobs_tell_their_state(make_store: MakeStore) -> None:
@@ -75,6 +92,8 @@ async def jobs_tell_their_state(make_store: MakeStore) -> None:
         assert await states(kinds=["merge"]) == {merge: "waiting"}
         assert await states(ids=[second, bobs, "unknown"]) == {second: "waiting"}
         assert await states(ids=[]) == {}
+        named = await queue.jobs(ALICE, [merge, first, merge], at=now)
+        assert [j.id for j in named] == [first, merge], "oldest first, whatever order they are named in"
         await queue.retry(first, "no JSON in the reply", None, reply="Sorry, 我不能。")
         (dead, *_) = await queue.jobs(ALICE, at=now)
         assert (dead.id, dead.state, dead.error, dead.reply, dead.attempts, dead.due_at, dead.payload) == (

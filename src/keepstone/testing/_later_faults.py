@@ -9,7 +9,7 @@ from typing import Any
 
 from keepstone.contract import Job
 from keepstone.errors import NotFoundError
-from keepstone.operations import Applied, Batch, Disjoin, Enqueue, Feedback, Finish, Join, Outcome
+from keepstone.operations import AddMemory, Applied, Batch, Disjoin, Enqueue, Feedback, Finish, Join, Outcome
 from keepstone.protocols import Store
 from keepstone.results import Usage
 from keepstone.testing._passing import PassingStore
@@ -169,8 +169,8 @@ class _AnyGround(PassingStore):
         try:
             return await self.inner.apply(batch)
         except NotFoundError:
-            operations: list[Any] = [
-                replace(o, memory=replace(o.memory, derived_from=())) if hasattr(o, "memory") else o
+            operations = [
+                replace(o, memory=replace(o.memory, derived_from=())) if isinstance(o, AddMemory) else o
                 for o in batch.operations
             ]
             return await self.inner.apply(replace(batch, operations=tuple(operations)))

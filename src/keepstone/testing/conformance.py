@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 
 from keepstone.testing import (
     _agreement,
+    _categories,
     _derived,
     _echoes,
     _jobs,
@@ -57,6 +58,7 @@ LAWS: tuple[Law, ...] = (
     _moments.as_of_shows_what_held,
     _moments.known_at_shows_what_was_known,
     _moments.statements_are_told,
+    _categories.categories_are_listed,
     _lifecycle.erasing_leaves_nothing,
     _lifecycle.erasing_by_message,
     _lifecycle.resetting_empties,

@@ -21,6 +21,7 @@ from keepstone.operations import (
     Operation,
     Outcome,
     Retire,
+    Revise,
 )
 from keepstone.protocols import Store
 from keepstone.testing._later_faults import LATER_FAULTS
@@ -364,6 +365,30 @@ class _HastyAdoption(PassingStore):
         return True
 
 
+class _CategoriesIgnored(PassingStore):
+    """A list of what has a category holds what has none too."""
+
+    async def get_all(self, query: ListQuery) -> Page:
+        return await self.inner.get_all(replace(query, categorised=False))
+
+
+class _OldestFirst(PassingStore):
+    """A list of what has a category begins with what was said first."""
+
+    async def get_all(self, query: ListQuery) -> Page:
+        page = await self.inner.get_all(query)
+        return replace(page, items=page.items[::-1]) if query.categorised else page
+
+
+class _CategoriesLost(PassingStore):
+    """A new revision brings no new category."""
+
+    async def apply(self, batch: Batch) -> Applied:
+        free: dict[str, Any] = {"new_categories": ()}
+        operations = tuple(replace(o, **free) if isinstance(o, Revise) else o for o in batch.operations)
+        return await self.inner.apply(replace(batch, operations=operations))
+
+
 FAULTS: Mapping[str, Callable[[Store], Store]] = {
     "leaky scope": _LeakyScope,
     "leaky tenant": _LeakyTenant,
@@ -394,4 +419,7 @@ FAULTS: Mapping[str, Callable[[Store], Store]] = {
     "hasty adoption": _HastyAdoption,
     **LATER_FAULTS,
     **MOMENT_FAULTS,
+    "categories ignored in a list": _CategoriesIgnored,
+    "oldest category first": _OldestFirst,
+    "new categories lost": _CategoriesLost,
 }

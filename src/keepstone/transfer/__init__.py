@@ -3,6 +3,6 @@
 from keepstone.transfer.archive import export, restore
 from keepstone.transfer.formats import FORMATS
 from keepstone.transfer.importing import import_stream
-from keepstone.transfer.report import ImportReport
+from keepstone.transfer.report import DistilledReport, ImportReport
 
-__all__ = ["FORMATS", "ImportReport", "export", "import_stream", "restore"]
+__all__ = ["DistilledReport", "FORMATS", "ImportReport", "export", "import_stream", "restore"]

@@ -6,22 +6,26 @@ neither gets an id made from all that stands before it in the file.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import chain
 from typing import Any
 
+from keepstone import door
 from keepstone.errors import ConflictError, InvalidRequestError
 from keepstone.memory import AsyncMemory
-from keepstone.results import AddResult
+from keepstone.results import AddResult, Distillation
 from keepstone.transfer.archive import restore
 from keepstone.transfer.formats import ARCHIVE, Entry, Found, ScopeIds, Skipped, detect, reader
 from keepstone.transfer.reading import Item, items
-from keepstone.transfer.report import ImportReport
+from keepstone.transfer.report import DistilledReport, ImportReport
+from keepstone.types import Action
 
 BATCH = 64
 
@@ -38,11 +42,15 @@ async def import_stream(
     app_id: str | None = None,
     run_id: str | None = None,
     progress: Progress | None = None,
+    instructions: str | None = None,
+    procedures: bool = False,
+    wait: float | None = None,
 ) -> ImportReport:
     """Add all messages of *stream*, whose format is told from its first item unless it is given.
 
     Ids given here replace those in the file. *progress* is called with the messages read so far and how many
-    there are, 0 if the stream cannot be read twice.
+    there are, 0 if the stream cannot be read twice. With a chat model, *instructions* and *procedures* are those of
+    `add`, and *wait* is how many seconds the whole import may wait for the model: None until it is done, 0 not at all.
 
     Raises:
         InvalidRequestError: the input cannot be understood; the error says where, and all before it is stored.
@@ -65,24 +73,38 @@ async def import_stream(
         if any(ids.values()):
             raise InvalidRequestError("An archive says for each row whose it is; leave the ids out.")
         return await restore(memory.store, memory.embedder, found, total=total, progress=progress)
-    work = _Import(memory, name, total, progress)
+    wish = _Wish(instructions, procedures, None if wait is None else door.seconds(wait, "wait"))
+    work = _Import(memory, name, total, progress, wish)
     for batch in _batches(entry for item in found for entry in read(item, ids)):
         await work.take(batch)
-    return work.report
+    return await work.report()
+
+
+class _Wish:
+    """What is asked of the chat model, and how long it is waited for from now on."""
+
+    def __init__(self, instructions: str | None, procedures: bool, wait: float | None) -> None:
+        self.instructions, self.procedures = instructions, procedures
+        self._deadline = None if wait is None else asyncio.get_running_loop().time() + wait
+
+    @property
+    def wait(self) -> float | None:
+        """The seconds that are left."""
+        return None if self._deadline is None else max(0.0, self._deadline - asyncio.get_running_loop().time())
 
 
 class _Import:
     """One import under way."""
 
-    def __init__(self, memory: AsyncMemory, name: str, total: int, progress: Progress | None) -> None:
-        self._memory, self._name, self._total, self._progress = memory, name, total, progress
+    def __init__(self, memory: AsyncMemory, name: str, total: int, progress: Progress | None, wish: _Wish) -> None:
+        self._memory, self._name, self._total, self._progress, self._wish = memory, name, total, progress, wish
         self._counts: Counter[str] = Counter()
         self._skipped: Counter[str] = Counter()
         self._identities = _Identities()
+        self._distilled = _Distilled()
 
-    @property
-    def report(self) -> ImportReport:
-        """What was done so far."""
+    async def report(self) -> ImportReport:
+        """Return what was done so far."""
         return ImportReport(
             format=self._name,
             messages=self._counts["messages"],
@@ -90,6 +112,7 @@ class _Import:
             known=self._counts["replay"],
             refreshed=self._counts["refreshed"],
             skipped=dict(sorted(self._skipped.items())),
+            distilled=await self._distilled.report(self._memory) if self._memory.chat_model is not None else None,
         )
 
     async def take(self, batch: list[Entry | Skipped]) -> None:
@@ -111,6 +134,9 @@ class _Import:
                 agent_id=ids["agent_id"],
                 app_id=ids["app_id"],
                 run_id=ids["run_id"],
+                instructions=self._wish.instructions,
+                procedures=self._wish.procedures,
+                wait=self._wish.wait,
             )
         except (InvalidRequestError, ConflictError) as error:
             if len(entries) == 1:
@@ -125,6 +151,41 @@ class _Import:
         self._counts["messages"] += len(result.messages)
         self._counts["memories"] += len(result.memories)
         self._counts.update(d.reason for d in result.duplicates)
+        if result.distilled is not None:
+            self._distilled.take(result.distilled)
+
+
+class _Distilled:
+    """Counts what a chat model made of an import."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._prices: list[float] = []
+        self._pending: set[str] = set()
+
+    def take(self, made: Distillation) -> None:
+        """Count what became of one `add`."""
+        self._counts.update(c.action.value for c in made.changes)
+        self._counts["refused"] += len(made.refused)
+        self._counts["calls"] += len(made.receipts)
+        self._prices += [r.price_usd for r in made.receipts if r.price_usd is not None]
+        self._pending.update(made.job_ids if made.status in ("pending", "failed") else ())
+
+    async def report(self, memory: AsyncMemory) -> DistilledReport:
+        """Return the counts, and what is left of the jobs by now."""
+        left = Counter(job.state for job in await memory.jobs() if job.id in self._pending)
+        return DistilledReport(
+            added=self._counts[Action.ADD.value],
+            updated=self._counts[Action.UPDATE.value],
+            superseded=self._counts[Action.SUPERSEDE.value],
+            retired=self._counts[Action.DELETE.value],
+            refused=self._counts["refused"],
+            calls=self._counts["calls"],
+            price_usd=math.fsum(self._prices),
+            unpriced=self._counts["calls"] - len(self._prices),
+            pending=left["waiting"] + left["running"],
+            failed=left["dead"],
+        )
 
 
 class _Identities:

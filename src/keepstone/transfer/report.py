@@ -29,6 +29,11 @@ class DistilledReport:
     pending: int = 0
     failed: int = 0
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the counts as JSON-ready values."""
+        result: dict[str, Any] = plain(self)
+        return result
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportReport:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from keepstone.logic.distillation.attribution import turned_round, wrong_person
 from keepstone.logic.distillation.grounds import Grounds
 from keepstone.logic.distillation.hanzi import simplified
-from keepstone.logic.distillation.names import name_words, strange_name
+from keepstone.logic.distillation.names import strange_name
 from keepstone.logic.distillation.proposals import (
     DEFAULT_PROPOSAL_LIMITS,
     Bound,
@@ -21,7 +21,7 @@ from keepstone.logic.distillation.proposals import (
     ProposalLimits,
     Source,
 )
-from keepstone.logic.distillation.scripts import wrong_script
+from keepstone.logic.distillation.scripts import allowed, language_script, wrong_script
 from keepstone.logic.distillation.support import (
     LEAST_SHARE,
     is_bound_told,
@@ -31,6 +31,8 @@ from keepstone.logic.distillation.support import (
     strange_rate,
     unsaid_word,
 )
+from keepstone.logic.distillation.wording import CHINESE_NEGATIVE, ENGLISH_NEGATIVE
+from keepstone.logic.text import tokens
 from keepstone.results import Refused
 from keepstone.types import Kind
 
@@ -62,8 +64,8 @@ def check(
 
     *sources* are the new messages by handle, in order; *earlier* those shown before them: they may support a proposal,
     but not be its only source. *known* are the memories shown. *kinds* are the kinds that were asked for. Of what is
-    accepted, a `rests_on` that is not known and an entity that was not said are dropped; nothing else is changed. More
-    messages never make refused what was accepted.
+    accepted, a `rests_on` that is not known and an entity that was not said are dropped; nothing else is changed.
+    Messages beside the sources of a proposal add support; but who speaks in one of them is not who speaks in them.
     """
     shown = _Shown(sources=sources, earlier=earlier, known=known, limits=limits, kinds=kinds)
     conflicts, seen = _conflicts(proposals), set[tuple[str, str | None, str]]()
@@ -178,7 +180,8 @@ def _wrong_form(proposal: Proposal, shown: _Shown) -> Iterator[Fault]:
         yield "empty", "The text is empty."
     if len(text) > limits.text_chars_max:
         yield "too_long", f"The text has {len(text)} characters, more than {limits.text_chars_max}; say it in fewer."
-    if len(_SENTENCE.findall(text)) + 1 > limits.sentences_max or _LISTED.search(text):
+    most = limits.procedure_sentences_max if proposal.kind is Kind.PROCEDURE else limits.sentences_max
+    if len(_SENTENCE.findall(text)) + 1 > most or _LISTED.search(text):
         yield "several", "The text lists several statements; propose each of them as a change of its own."
     if proposal.kind not in shown.kinds:
         yield "kind", f"The kind {proposal.kind} was not asked for; use {' or '.join(sorted(shown.kinds))}."
@@ -246,9 +249,20 @@ def _is_after(first: Bound, last: Bound) -> bool:
     )
 
 
+_TAKES_BACK = re.compile(
+    rf"{ENGLISH_NEGATIVE}|\b(?:forget|delete|remove|erase)|{CHINESE_NEGATIVE}|忘|删", re.IGNORECASE
+)
+
+
 def _unrelated_delete(proposal: Proposal, shown: _Shown) -> Iterator[Fault]:
-    """Refuse to retire what nothing in the messages shares a word with."""
+    """Refuse to retire what the messages share no word with, unless these say that it is over or to be forgotten.
+
+    Words of two scripts cannot be compared.
+    """
     messages = Grounds(replace(proposal, target=None, rests_on=()), shown.sources, shown.earlier, {})
     text = simplified(shown.known[proposal.target or ""].text)
-    if share_said(text, messages) == 0.0 and not name_words(text) & messages.words:
+    spoken = allowed(s.text for s in messages.cited)
+    if _TAKES_BACK.search(messages.cited_text) or (spoken and language_script(text) not in spoken):
+        return
+    if set(tokens(text)).isdisjoint(tokens(messages.text)):
         yield "unsupported", f"Nothing in the messages is about {proposal.target}."

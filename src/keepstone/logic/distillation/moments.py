@@ -163,6 +163,12 @@ def _range(expression: TimeExpression, zone: tzinfo) -> tuple[date, date, Grain]
     return first, last, expression.grain
 
 
+def _unresolved(told: Told) -> Iterator[int]:
+    """Yield the weekdays that a message names and that are of no day that is resolved."""
+    days = {day.weekday() for first, last, grain in told.ranges if grain in _DAYS for day in (first, last)}
+    yield from (m.weekday for m in told.mentions if m.weekday is not None and m.weekday not in days)
+
+
 class Calendar:
     """All that the messages behind a fact tell of times."""
 
@@ -172,6 +178,7 @@ class Calendar:
         self._mentions = [m for t in tells for m in t.mentions]
         self._said = [t.said for t in tells if t.said is not None]
         self._durations = [(t.said, years) for t in tells if t.said is not None for years in t.durations]
+        self._loose_weekdays = frozenset(w for t in tells for w in _unresolved(t))
         self.years = frozenset(self._all_years())
 
     def _all_years(self) -> Iterator[int]:
@@ -199,17 +206,11 @@ class Calendar:
             return True
         if any(m.month == month and m.day == day and self._year_fits(m, year) for m in self._mentions):
             return True
-        if any(self._is_weekday_near(wanted, m.weekday) for m in self._mentions if m.weekday is not None):
+        if wanted.weekday() in self._loose_weekdays and any(abs((wanted - s).days) <= 7 for s in self._said):
             return True
         in_month = any(m.month == month and m.day is None and self._year_fits(m, year) for m in self._mentions)
         alone = any(m.day == day and m.month is None for m in self._mentions)
         return alone and (in_month or any(abs((wanted - s).days) <= 62 for s in self._said))
-
-    def _is_weekday_near(self, wanted: date, weekday: int) -> bool:
-        """Return whether a weekday that was told and not resolved may be that of *wanted*."""
-        resolved = any(first.weekday() == weekday and grain in _DAYS for first, _, grain in self._ranges)
-        near = any(abs((wanted - s).days) <= 7 for s in self._said)
-        return not resolved and near and wanted.weekday() == weekday
 
     def _is_day(self, wanted: date, told: tuple[date, date, Grain]) -> bool:
         first, last, grain = told

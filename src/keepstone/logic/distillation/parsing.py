@@ -77,7 +77,7 @@ def parse(text: str, limits: ProposalLimits = DEFAULT_PROPOSAL_LIMITS) -> Parsed
     return replace(_read(items, limits), truncated=truncated)
 
 
-_THOUGHTS = re.compile(r"<(think|thinking|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
+_THOUGHTS_OPEN = re.compile(r"<(think|thinking|reasoning)>", re.IGNORECASE)
 _THOUGHTS_END = re.compile(r"</(?:think|thinking|reasoning)>", re.IGNORECASE)
 _THOUGHTS_START = re.compile(r"^\s*<(?:think|thinking|reasoning)>", re.IGNORECASE)
 _ANSWER_START = re.compile(r"^\s*(?:```\w*\s*)?[\[{]")
@@ -87,13 +87,26 @@ def _without_thoughts(text: str) -> str:
     """Return *text* without its thoughts; where it begins with JSON, tags in it are content."""
     if _ANSWER_START.match(text):
         return text
-    text = _THOUGHTS.sub(" ", text)
+    text = _without_closed_thoughts(text)
     ends = list(_THOUGHTS_END.finditer(text))
     if ends and not _ANSWER_START.match(text):
         text = text[ends[-1].end() :]
     if _THOUGHTS_START.match(text):
         raise UnreadableReplyError("The reply ends inside its thoughts; answer with the JSON object alone.")
     return text
+
+
+def _without_closed_thoughts(text: str) -> str:
+    """Return *text* without thoughts that end, in one pass."""
+    kept: list[str] = []
+    position = 0
+    while opening := _THOUGHTS_OPEN.search(text, position):
+        closing = re.compile(f"</{opening[1]}>", re.IGNORECASE).search(text, opening.end())
+        if closing is None:
+            break
+        kept.append(text[position : opening.start()])
+        position = closing.end()
+    return " ".join((*kept, text[position:]))
 
 
 # A reply that opens more brackets than this before its JSON is not looked through.

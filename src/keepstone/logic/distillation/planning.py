@@ -24,7 +24,6 @@ _PERSONS = re.compile(
 _FILLERS = re.compile(
     r"\b(?:the user|user|currently|now|also|really|very|quite)\b|用户|目前|现在|現在|也|很|非常", re.IGNORECASE
 )
-_MARKS = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,22 +84,20 @@ def known_of(material: Material) -> dict[str, Known]:
 
 
 def same_statement(one: str, other: str) -> bool:
-    """Return whether two texts say the same: the same words in the same order, but for fillers and inflection.
+    """Return whether two texts say the same: the same words in the same order, but for fillers and inflection."""
+    return signature(one) == signature(other)
 
-    Numbers, negations and pronouns must be equal. What differs by one word of content is not the same: it may be the
-    word that matters.
+
+def signature(text: str) -> tuple[object, ...]:
+    """Return what texts that say the same have in common.
+
+    That is their words in order, without fillers and inflection, with their numbers, negations and pronouns. What
+    differs by one word of content is not the same: it may be the word that matters.
     """
-    if folded(one) == folded(other):
-        return True
-    return all(
-        sorted(map(str.casefold, marks.findall(one))) == sorted(map(str.casefold, marks.findall(other)))
-        for marks in (_NUMBER, _NEGATED, _PERSONS)
-    ) and _content(one) == _content(other)
-
-
-def folded(text: str) -> str:
-    """Return *text* without marks, spaces and case."""
-    return _MARKS.sub("", normalise(text).casefold())
+    marks = (sorted(map(str.casefold, m.findall(text))) for m in (_NUMBER, _NEGATED, _PERSONS))
+    words = tokens(_FILLERS.sub(" ", text))
+    # A text without words is itself.
+    return (tuple(words) or normalise(text).strip(), *map(tuple, marks))
 
 
 def plan(
@@ -143,7 +140,7 @@ def _step(proposal: Proposal, target: MemoryRecord | None, sources: Sequence[Pie
     if proposal.op == "delete":
         return replace(step, kind="retire")
     if proposal.op == "update":
-        return replace(step, kind="join" if folded(target.text) == folded(proposal.text) else "revise")
+        return replace(step, kind="join" if same_statement(target.text, proposal.text) else "revise")
     return replace(step, is_older=_is_older(step, target, now))
 
 
@@ -188,7 +185,3 @@ def _enter(steps: list[Step], step: Step) -> None:
 
 def _united(one: Step, other: Step) -> tuple[SourceSpan, ...]:
     return tuple(dict.fromkeys((*one.sources, *other.sources)))
-
-
-def _content(text: str) -> list[str]:
-    return tokens(_FILLERS.sub(" ", text))

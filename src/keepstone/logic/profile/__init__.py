@@ -27,14 +27,16 @@ def statements(text: str, role: str | None) -> tuple[Statement, ...]:
     straight = text.replace("’", "'")
     if english.may_state(straight):
         found += _unquoted(english.statements, straight)
-    if not text.isascii() and chinese.TRIGGER.search(text):
+    if not text.isascii() and chinese.may_state(text):
         found += _unquoted(chinese.statements, text)
     return tuple(sorted(found, key=lambda s: s.span.start))
 
 
 def _unquoted(read: Callable[[str, str], Iterable[Statement]], text: str) -> Iterable[Statement]:
     """Return what *read* finds in *text* outside of quotations; to look for those is dear, and mostly for nothing."""
-    return list(read(blanked(text), text)) if any(read(text, text)) else ()
+    found = list(read(text, text))
+    bare = blanked(text) if found else text
+    return found if bare == text else list(read(bare, text))
 
 
 def sections(text: str, role: str | None) -> tuple[Section, ...]:

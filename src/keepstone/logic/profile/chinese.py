@@ -15,14 +15,15 @@ TRIGGER = re.compile("(?<![自给跟和对把被让帮教叫陪])(?:我们家|�
 _ADVERB = (
     "(?:现在|目前|如今|一直|已经|刚刚|刚|最近|其实|也|还是|还|都|就|才|一般|平时|平常|从来|从小|从小就|真的|确实|本来|天生|主要"
     "|今年|去年|前年|上个?月|上周|前几天|昨天|又|特别|非常|很|最|挺|比较|超级|超|蛮|有点|有点儿|更|尤其|十分|相当|真|老|总"
-    "|基本上?|绝对|算是|是真|个人|自己|跟家人|和家人|一家|全家|终于|正式|下班后|周末|一个人|独自)*"
+    "|基本上?|绝对|算是|是真|个人|自己|跟家人|和家人|一家|全家|终于|正式|下班后|周末|一个人|独自|从[^，。]{1,4}起|自小|(?:和|跟|与)(?:家人|朋友|先生|太太|老公|老婆|爸妈|父母"
+    "|男友|女友|男朋友|女朋友)(?:一起|都)?)*"
 )
 _VALUE = "(?P<value>[^，。！？；,.!?;：:、\n（）()]{1,30})"
 _END = "(?=[，。！？；,.!?;、\n（）()~～]|$|了|的?时候|已经|呢|啦|哦|呀|啊|吧|哈| )"
 _JOB = (
     "(?:老师|教师|医生|护士|律师|工程师|设计师|程序员|会计|厨师|司机|警察|军人|公务员|学生|研究生|大学生|高中生|初中生|博士|硕士"
     "|博士生|硕士生|记者|编辑|作家|画家|演员|歌手|导演|摄影师|翻译|导游|教练|销售|经理|老板|产品经理|项目经理|主管|总监|顾问|分析师"
-    "|科学家|研究员|教授|讲师|店员|收银员|快递员|外卖员|保安|保洁|农民|工人|电工|木工|焊工|裁缝|理发师|美容师|化妆师|模特|主播"
+    "|科学家|研究员|教授|讲师|店员|收银员|快递员|外卖员|保安|保洁|农民|工人|电工|木工|焊工|裁缝|木匠|铁匠|石匠|渔民|校长|院长|园长|列车员|售货员|售票员|理发师|美容师|化妆师|模特|主播"
     "|博主|自由职业者|个体户|创业者|全职妈妈|全职太太|家庭主妇|药剂师|牙医|兽医|心理咨询师|咨询师|治疗师|建筑师|策划|文员|秘书|前台|人事"
     "|财务|出纳|审计|客服|运营|开发者?|测试|架构师|实习生|志愿者|飞行员|空姐|空乘|海员|消防员|法官|检察官|公证员|社工|幼师|班主任"
     "|图书管理员|插画师|漫画家|音乐家|钢琴师|调酒师|咖啡师|面包师|糕点师|园丁|花艺师|退休工人|退休教师|股民|投资人|基金经理|交易员)"
@@ -98,7 +99,11 @@ def _worked(value: str) -> bool:
     )
 
 
-def _rules(*rows: tuple[Section, str, str, bool, Callable[[str], bool] | None]) -> tuple[Rule, ...]:
+Row = tuple[Section, str, str, bool, Callable[[str], bool] | None]
+
+
+def _rules(*rows: Row) -> tuple[Rule, ...]:
+    """Return the rules of rows: section, slot, pattern, whether it has one value, and what its value must satisfy."""
     return tuple(
         Rule(section=section, slot=slot, pattern=re.compile(pattern), single=single, holds=holds or _any)
         for section, slot, pattern, single, holds in rows
@@ -109,7 +114,52 @@ def _any(value: str) -> bool:
     return True
 
 
-_RULES = _rules(
+_ROWS: tuple[Row, ...] = (
+    (
+        "identity",
+        "marital status",
+        f"{_ADVERB}(?P<value>结婚|离婚)(?:已经)?(?:快)?[\\d一二两三四五六七八九十几多]+年了?(?=[，。！,.!、]|$)",
+        True,
+        None,
+    ),
+    (
+        "work",
+        "occupation",
+        f"{_ADVERB}开(?:了|着)(?P<value>[一两]?[家间个][^，。！？,.!?]{{0,8}}?(?:店|公司|馆|厂|工作室|诊所)){_END}",
+        True,
+        None,
+    ),
+    ("work", "occupation", f"{_ADVERB}在[^，。！？,.!?]{{1,12}}?(?:当|做)(?P<value>{_JOB}){_END}", True, None),
+    ("work", "employer", f"{_ADVERB}(?P<value>被(?:裁员?|辞退|解雇|开除))了?(?=[，。！,.!、]|$)", True, None),
+    (
+        "work",
+        "study",
+        f"{_ADVERB}在?读(?P<value>大[一二三四]|高[一二三]|初[一二三]|研[一二三]|研究生|博士|硕士|本科){_END}",
+        True,
+        None,
+    ),
+    (
+        "health",
+        "allergy",
+        f"{_ADVERB}一(?:吃|碰|闻到|喝)(?P<value>[^，。！？,.!?]{{1,8}}?)就(?:会)?过敏",
+        False,
+        _plain,
+    ),
+    ("health", "condition", f"{_ADVERB}(?P<value>血压偏?高|血糖偏?高|血脂偏?高)", False, None),
+    (
+        "constraints",
+        "faith",
+        f"{_ADVERB}(?:是(?:一名|个)?)?(?P<value>信佛|信教|信基督|穆斯林|基督徒|佛教徒|回民)(?=[，。！,.!、的]|$)",
+        True,
+        None,
+    ),
+    (
+        "plans",
+        "plan",
+        f"{_ADVERB}准备(?P<value>(?:考|买|学|换|搬|结婚|出国|辞职|留学|创业|开店|申请|报名)[^，。！？,.!?]{{0,20}})",
+        False,
+        None,
+    ),
     (
         "identity",
         "name",
@@ -339,25 +389,47 @@ _RULES = _rules(
         "plan",
         f"{_ADVERB}(?:打算|计划着?|决定){_VALUE}",
         False,
-        lambda v: _plain(v) and not v.startswith(("不了", "好了")),
+        lambda v: _plain(v) and not v.startswith(("不了", "好了", "再说", "看看", "休息", "睡", "明天再说")),
     ),
     (
         "plans",
         "plan",
-        f"{_ADVERB}(?:准备|要|会|将|将要|想|去|就要|马上要)?{_FUTURE}(?:就|再|准备|打算|要|会|将|去|开始){_VALUE}",
+        f"{_ADVERB}(?:准备|要|会|将|将要|想|去|就要|马上要)?{_FUTURE}(?:就|再|准备|打算|要|会|将|想去|去|开始){_VALUE}",
         False,
         _plain,
     ),
     ("plans", "plan", f"{_ADVERB}(?:准备|要|将|会|预计){_FUTURE}{_VALUE}", False, _plain),
 )
+# What may stand between subject and verb is read once for all rules that begin with it.
+_LEAD = re.compile(_ADVERB)
+_AFTER_ADVERBS = _rules(*((*r[:2], r[2].removeprefix(_ADVERB), *r[3:]) for r in _ROWS if r[2].startswith(_ADVERB)))
+_DIRECT = _rules(*(r for r in _ROWS if not r[2].startswith(_ADVERB)))
 _FUTURE_FIRST = re.compile(f"{_FUTURE}$")
 _WILL = re.compile(f"(?:就|准备|打算|要|会|将|得|想)(?:和|跟|去|带)?{_VALUE}")
 _PLAN = Rule(section="plans", slot="plan", pattern=_WILL, holds=_plain)
 
 
+_CALL = re.compile(r"叫我(?P<value>[\u4e00-\u9fff]{2,4}?)(?=就行|就好|吧|就可以|好了|即可)")
+_NAME = Rule(section="identity", slot="name", pattern=_CALL, single=True, holds=_named)
+
+
+def may_state(text: str) -> bool:
+    """Return whether *text* may hold a statement: cheap."""
+    return "我" in text or TRIGGER.search(text) is not None
+
+
 def statements(text: str, original: str) -> Iterator[Statement]:
     """Yield the statements of *text*: *original* with quotations blanked."""
     told: set[tuple[str, int]] = set()
+    for called in _CALL.finditer(text) if "叫我" in text else ():
+        if _named(called["value"]) and not _DOUBT.search(text, _sentence(text, called.start()).start, called.start()):
+            yield Statement(
+                section=_NAME.section,
+                slot=_NAME.slot,
+                single=True,
+                span=_sentence(text, called.start()),
+                value=original[called.start("value") : called.end("value")],
+            )
     for subject in TRIGGER.finditer(text):
         for rule, value in _matches(text, subject):
             span = _sentence(text, subject.start())
@@ -374,12 +446,14 @@ def statements(text: str, original: str) -> Iterator[Statement]:
 
 
 def _matches(text: str, subject: re.Match[str]) -> Iterator[tuple[Rule, Span]]:
-    for rule in _RULES:
-        match = rule.pattern.match(text, subject.end())
-        if match is not None and rule.holds(match["value"]):
-            yield rule, Span(start=match.start("value"), end=match.end("value"))
-            if rule.single:
-                continue
+    """Yield the rules that go on from a subject, with where their value stands."""
+    adverbs = _LEAD.match(text, subject.end())
+    after = subject.end() if adverbs is None else adverbs.end()
+    for rules, place in ((_AFTER_ADVERBS, after), (_DIRECT, subject.end())):
+        for rule in rules:
+            match = rule.pattern.match(text, place)
+            if match is not None and rule.holds(match["value"]):
+                yield rule, Span(start=match.start("value"), end=match.end("value"))
     if _FUTURE_FIRST.search(text, max(0, subject.start() - 8), subject.start()):
         match = _WILL.match(text, subject.end())
         if match is not None and _plain(match["value"]):

@@ -44,7 +44,9 @@ _WORDS = frozenset(
     "prefer hate dislike detest loathe stand bear fan lover into fond crazy keen obsessed passionate planning "
     "plan intend "
     "decided going gonna will i'll birthday town hometown address profession occupation favourite favorite out next "
-    "tomorrow weekend turned call name's birthday's moving flying travelling traveling visiting starting getting "
+    "tomorrow weekend turned call hail phd master's bachelor's degree teach laid fired redundant muslim jewish hindu "
+    "buddhist sikh "
+    "catholic quaker mormon name's birthday's moving flying travelling traveling visiting starting getting "
     "taking "
     "running leaving quitting retiring having hosting giving meeting beginning attending participating competing "
     "graduating dog cat puppy kitten parrot rabbit horse hamster tortoise".split()
@@ -77,7 +79,8 @@ _RULES = {
 _VERB = re.compile(
     rf"{ADVERB} (?:live|moved|relocated|no longer|don't|do not|speak|grew|was|turned|got|work|joined|started"
     rf"|quit|left|lost"
-    rf"|resigned|gave|study|major|go to|suffer|went|gone|became|become|can't|cannot|can not|never|keep|eat|like"
+    rf"|resigned|gave|hail|come|teach|do my|am doing|study|major|go to|suffer|went|gone|became|become|can't"
+    rf"|cannot|can not|never|keep|eat|like"
     rf"|love|enjoy"
     rf"|adore|prefer|hate|dislike|detest|loathe|own|plan|intend)\b|(?:'ll| will)\b",
     re.IGNORECASE,
@@ -156,7 +159,8 @@ def _is_stated(text: str, span: Span, subject: int, value: Span) -> bool:
 
 # "The things I love": a part of something else.
 _RELATIVE = re.compile(
-    r"\b(?:things?|stuff|ones?|places?|people|music|food|activit(?:y|ies)|part|parts|all|way|something|everything|anything"
+    r"\b(?:things?|stuff|ones?|places?|people|music|food|activit(?:y|ies)|part|parts|all|way|something"
+    r"|everything|anything"
     r"|anywhere|books?|songs?|games?|person|reason|company|city|town|much as|not that|than) $",
     re.IGNORECASE,
 )

@@ -48,6 +48,31 @@ def _rules(*rows: Row) -> tuple[Rule, ...]:
 I_RULES = _rules(
     (
         "identity",
+        "origin",
+        rf"{ADVERB} (?:hail|come) from (?P<value>{CAPITAL}[^,.;:!?()\n]{{0,30}}?){END}",
+        True,
+    ),
+    ("work", "occupation", rf"{ADVERB} teach (?P<value>[^,.;:!?()\n]{{2,50}}?){END}", True, chosen),
+    (
+        "work",
+        "study",
+        r" (?:do|am doing|'m doing) my (?P<value>(?:phd|master's|bachelor's|degree) (?:in|at) \w+)",
+        True,
+    ),
+    (
+        "work",
+        "employer",
+        r"(?: was| got|'ve been| have been) (?P<value>laid off|fired|made redundant|forced out)\b",
+        True,
+    ),
+    (
+        "constraints",
+        "faith",
+        rf"{AM}{ADVERB} (?:an? )?(?:\w+ing )?(?P<value>muslim|jewish|hindu|buddhist|sikh|catholic|quaker|mormon)\b",
+        True,
+    ),
+    (
+        "identity",
         "residence",
         rf"{ADVERB} live{ADVERB} (?:in|at|near|on|outside|close to|just outside) {PLACE}",
         True,
@@ -181,7 +206,7 @@ I_RULES = _rules(
     (
         "health",
         "allergy",
-        rf"{AM}{ADVERB} (?:(?:severely|deadly|mildly|highly|very|terribly|slightly|so|a bit) )?"
+        rf"{AM}{ADVERB} (?:(?:severely|deadly|deathly|mildly|highly|very|terribly|slightly|so|a bit) )?"
         rf"allergic to {VALUE}",
         False,
         lambda v: v.split()[0].lower() not in LOOSE,

@@ -11,6 +11,7 @@ ADVERB = (
     r"|personally|honestly|already|recently|finally|only|mostly|mainly|only just|both|totally|quite|much|rather"
     r"|kind of"
     r"|sort of|pretty much|definitely|especially|particularly|simply|especially|very much|normally|officially"
+    r"|part-time|full-time|remotely|freelance"
     r"|originally|happily|legally|proudly|genuinely|secretly|do))*"
 )
 AM = r"(?:'m| am)"
@@ -74,7 +75,7 @@ MONTH = r"(?:january|february|march|april|may|june|july|august|september|october
 _DAY = r"(?:monday|tuesday|wednesday|thursday|friday|saturday|sunday)"
 FUTURE = (
     rf"(?:next (?:week|month|year|weekend|spring|summer|autumn|fall|winter|term|semester|{MONTH}|{_DAY})"
-    rf"|tomorrow|this (?:coming )?(?:weekend|summer|autumn|fall|winter|spring|{_DAY})|on {_DAY}|in {MONTH}"
+    rf"|this (?:coming )?(?:weekend|summer|autumn|fall|winter|spring|{_DAY})|on {_DAY}|in {MONTH}"
     rf"|in (?:a|two|three|four|five|six|\d+|a few|a couple of) (?:days?|weeks?|months?|years?)|later this "
     rf"(?:year|month)"
     rf"|by the end of (?:the|this) (?:year|month))\b(?!\.\w)"
@@ -87,7 +88,7 @@ KIN_HERE = rf"(?:(?:older|younger|elder|little|big|twin|late|best|oldest|younges
 LOOSE = frozenset(
     "that this it these those you your yours him her his hers them their how what when where who why to my mine "
     "me we our us i there here everything anything something nothing all both being hearing seeing knowing one ones "
-    "thinking talking feeling such everyone someone somebody myself yourself having working if so too not".split()
+    "thinking talking feeling such everyone someone somebody myself yourself having working if so too not few".split()
 )
 _THE = frozenset(
     "outdoors sea ocean beach mountains mountain countryside rain snow cold heat piano guitar theatre theater "
@@ -104,7 +105,7 @@ DOUBT = re.compile(
 )
 # A subject of a second clause ("my job says I live in …") is met by the verbs above. After the value: what is over.
 OVER = re.compile(
-    r"\b(?:when i was|when we were|as a (?:child|kid|teenager|student|boy|girl)|back then|at the time|years? ago"
+    r"\b(?:when i was|when we were|as a (?:child|kid|teenager|student|boy|girl)|back then|at the time"
     r"|until (?:last|20|19|i )|for a while back|(?:in|during) my (?:childhood|teens|twenties|youth)|used to"
     r"|for the (?:day|night|weekend|week)|in (?:a|my) (?:dream|past life|previous life)|if i|unless|or something"
     r"|just kidding|jk|not really|in the (?:game|story|novel|book|film|movie))\b",
@@ -143,7 +144,8 @@ PROGRESS = re.compile(r"(?: is|'s) (?-i:[A-Z])[a-z]+ing\b")
 # What points at something said before, and choices offered in a conversation.
 _POINTS = re.compile(r"\b(?:these|those|this|(?:to|in|of|about|at|for|on|with|by) that)\b", re.IGNORECASE)
 _OPTION = re.compile(
-    r"(?:option|number|idea|version|choice|plan|suggestion|no\.)\b|#|\d|(?:makes?|is|are|was|most|about|doing|using)\b",
+    r"(?:option|number|idea|version|choice|plan|suggestion|no\.)\b|#|\d|(?:makes?|is|are|was|most|about|doing"
+    r"|using)\b",
     re.IGNORECASE,
 )
 

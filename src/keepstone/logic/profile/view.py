@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -28,19 +28,20 @@ _HEADINGS = {
 }
 
 
-def lines(records: Sequence[MemoryRecord], at: datetime, hidden: Collection[str] = ()) -> tuple[ProfileLine, ...]:
+def lines(records: Sequence[MemoryRecord], at: datetime, *, past: bool = False) -> tuple[ProfileLine, ...]:
     """Return what *records*, the last said first, tell that holds at *at*, section by section.
 
     Facts and procedures with a section as their first category stand as they are. What an episode states is left to a
     fact of the same section from the same message, in whatever status that is; of what can have only one value, the
-    last statement stands. Memories in *hidden* say nothing.
+    last statement stands. With *past*, what was superseded after *at* still
+    held then.
     """
     facts = [r for r in records if r.kind is not Kind.EPISODE and _section(r) is not None]
     told = {(source, _section(r)) for r in facts for source in r.sources}
-    found = [_of_fact(r) for r in facts if _holds(r, at) and r.id not in hidden]
+    found = [_of_fact(r) for r in facts if _holds(r, at, past)]
     taken: set[tuple[object, ...]] = set()
     for record in records:
-        if record.kind is not Kind.EPISODE or not _holds(record, at) or record.id in hidden:
+        if record.kind is not Kind.EPISODE or not _holds(record, at, past):
             continue
         for statement in reversed(statements(record.text, record.role)):
             key = _key(record, statement)
@@ -87,8 +88,10 @@ def _section(record: MemoryRecord) -> str | None:
     return first if first in SECTIONS else None
 
 
-def _holds(record: MemoryRecord, at: datetime) -> bool:
-    return record.status is Status.CURRENT and (record.valid_to is None or record.valid_to > at)
+def _holds(record: MemoryRecord, at: datetime, past: bool) -> bool:
+    if record.status is Status.CURRENT:
+        return record.valid_to is None or record.valid_to > at
+    return past and record.status is Status.SUPERSEDED and record.valid_to is not None and record.valid_to > at
 
 
 def _key(record: MemoryRecord, statement: Statement) -> tuple[object, ...]:

@@ -17,7 +17,7 @@ from keepstone.operations import ArchivedMemory, ArchivedRevision, ArchiveRow
 from keepstone.stores.inmemory.deriving import handed_out
 from keepstone.stores.inmemory.earlier import memories_at
 from keepstone.stores.inmemory.state import State, StoredMemory, Tenant
-from keepstone.types import Change, LedgerMessage, MemoryRecord, Page, Scope, Stats, Status
+from keepstone.types import Change, Kind, LedgerMessage, MemoryRecord, Page, Scope, Stats, Status
 
 SCHEMA_VERSION = 2
 
@@ -60,6 +60,8 @@ def get_all(tenant: Tenant, query: ListQuery) -> Page:
     ]
     wanted.sort(key=lambda w: w[0])
     if query.categorised:
+        hidden = suppressed(tenant)
+        wanted = [w for w in wanted if w[1].record.kind is not Kind.EPISODE or not _all_hidden(w[1], hidden)]
         wanted.sort(key=lambda w: (w[0][0], -w[1].recency))
     page = wanted[: query.limit]
     more = len(wanted) > len(page)
@@ -67,6 +69,10 @@ def get_all(tenant: Tenant, query: ListQuery) -> Page:
         items=tuple(handed_out(tenant, memory, query.scope) for _, memory in page),
         next_cursor=_cursor(page[-1][0]) if more else None,
     )
+
+
+def _all_hidden(memory: StoredMemory, hidden: set[str]) -> bool:
+    return all(source.message_id in hidden for source in memory.sources if not source.echo)
 
 
 def neighbours(tenant: Tenant, ids: Sequence[str], scope: Scope, before: int, after: int) -> list[LedgerMessage]:

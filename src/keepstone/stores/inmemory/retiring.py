@@ -31,6 +31,7 @@ def supersede(work: Transaction, operation: Supersede) -> Outcome:
         new=number,
         related_id=operation.by,
         inverse_of=operation.inverse_of,
+        reason=operation.reason,
         details=superseded(memory.record.valid_to, since, began=began),
     )
     record = replace(memory.record, status=Status.SUPERSEDED, valid_to=since, updated_at=work.batch.at)

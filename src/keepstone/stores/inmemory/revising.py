@@ -19,6 +19,7 @@ def revise(work: Transaction, operation: Revise) -> Outcome:
     record = replace(
         memory.record,
         text=operation.text,
+        categories=tuple(dict.fromkeys((*memory.record.categories, *operation.new_categories))),
         metadata=deepcopy(operation.metadata),
         expires_at=operation.expires_at,
         language=operation.language,

@@ -90,14 +90,15 @@ def said_in(db: apsw.Connection, message_ids: Sequence[str], partitions: Sequenc
     """Return the keys of the memories with a source among the messages with these ids, ours or the callers'."""
     found: set[int] = set()
     for some in _split(list(message_ids)):
-        ours = [enc.raw_id(str(i)) for i in some]
+        raw = [enc.raw_id(str(i)) for i in some]
         sql = f"""SELECT o.memory FROM messages x JOIN sources o ON o.message = x.key AND o.first > -2
-                  WHERE x.id IN ({_places(ours)})
-                  UNION
-                  SELECT o.memory FROM scopes s JOIN messages x ON x.scope = s.key
-                         JOIN sources o ON o.message = x.key AND o.first > -2
-                  WHERE s.partition IN ({_places(partitions)}) AND x.external_id IN ({_places(some)})"""
-        found.update(r[0] for r in db.execute(sql, [*ours, *partitions, *some]))
+                  WHERE x.id IN ({_places(raw)})"""
+        found.update(r[0] for r in db.execute(sql, raw))
+        for places in _split(partitions):
+            sql = f"""SELECT o.memory FROM scopes s JOIN messages x ON x.scope = s.key
+                             JOIN sources o ON o.message = x.key AND o.first > -2
+                      WHERE s.partition IN ({_places(places)}) AND x.external_id IN ({_places(some)})"""
+            found.update(r[0] for r in db.execute(sql, [*places, *some]))
     return sorted(found)
 
 

@@ -139,16 +139,17 @@ def jobs(
     """Return the jobs that *scope* sees, oldest first; with *ids* or *kinds*, only those."""
     seen, values = _seen_by(scope)
     sql = f"""
-        SELECT j.id, j.kind, j.due_at, j.lease_until, j.attempts, j.created_at, j.error, j.reply, j.payload, j.tenant,
-               s.user_id, s.agent_id, s.app_id, s.run_id
+        SELECT j.key, j.id, j.kind, j.due_at, j.lease_until, j.attempts, j.created_at, j.error, j.reply, j.payload,
+               j.tenant, s.user_id, s.agent_id, s.app_id, s.run_id
         {_SEEN} {seen}
     """
     if ids is None:
-        rows = list(db.execute(f"{sql} ORDER BY j.key", values))
+        rows = list(db.execute(sql, values))
     else:
         one = f"{sql} AND j.id = :id"
         rows = [r for i in dict.fromkeys(ids) for r in db.execute(one, {**values, "id": enc.raw_id(i)})]
-    return [_status(r, enc.micros(at) or 0) for r in rows if not kinds or r[1] in kinds]
+    rows.sort(key=lambda r: int(r[0]))
+    return [_status(r[1:], enc.micros(at) or 0) for r in rows if not kinds or r[2] in kinds]
 
 
 def _status(row: tuple[Any, ...], now: int) -> JobStatus:

@@ -234,7 +234,10 @@ def listing(kinds: Sequence[Kind]) -> str:
 # Few memories have a category; a list of them must not walk over all the others.
 CATEGORISED = f"""
 {MEMORY.replace("memories m", "memories m INDEXED BY memories_categories", 1)}
-WHERE m.key > ? AND m.key <= ? AND m.status <= ? AND m.categories IS NOT NULL ORDER BY m.recency DESC
+WHERE m.key > ? AND m.key <= ? AND m.status <= ? AND m.categories IS NOT NULL
+  AND (m.kind <> 0 OR EXISTS (SELECT 1 FROM sources l JOIN messages x ON x.key = l.message
+                              WHERE l.memory = m.key AND l.first > -2 AND {NOT_SUPPRESSED}))
+ORDER BY m.recency DESC
 """
 
 

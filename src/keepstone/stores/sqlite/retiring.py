@@ -28,7 +28,7 @@ def supersede(work: Transaction, op: Supersede) -> Outcome:
     details = superseded(enc.moment(row.valid_to), enc.instant(at), began=began)
     change = work.write_change(
         place, Action.SUPERSEDE, row.key, row.revision, row.revision, related=by, inverse_of=op.inverse_of,
-        details=details,
+        details=details, reason=op.reason,
     )  # fmt: skip
     _set_superseded(work, row.key, change, at, by)
     return Outcome(kind="stored", memory_id=op.memory_id)

@@ -29,6 +29,10 @@ def revise(work: Transaction, op: Revise) -> Outcome:
     )  # fmt: skip
     if op.units is not None:
         work.write_units(place, key, number, op.units)
+    if op.new_categories:
+        had = work.one("SELECT categories FROM memories WHERE key = ?", (key,))
+        joined = dict.fromkeys((*(had[0].split("\n") if had and had[0] else ()), *op.new_categories))
+        work.db.execute("UPDATE memories SET categories = ? WHERE key = ?", ("\n".join(joined), key))
     change = work.write_change(place, Action.UPDATE, key, revision, number)
     _set_revision(work, key, number, change)
     return Outcome(kind="stored", memory_id=op.memory_id)

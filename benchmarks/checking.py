@@ -1,0 +1,110 @@
+"""How often the checks of a model's proposals are wrong, on a labelled set: false refusals and false accepts.
+
+    python -m benchmarks.checking [--wrong]
+
+The set is tests/logic/distillation/labelled_{en,zh}.jsonl: one message (and what was shown beside it), one fact, and
+whether the message carries it. The `dev` split was used to make the rules; `held` was written after them, and no rule
+was changed for it. Intervals are Wilson's, at 95 %. `--wrong` lists the cases that were judged wrongly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+from keepstone.logic.distillation import Checked, Known, Proposal, Source, check
+
+FOLDER = Path(__file__).resolve().parents[1] / "tests" / "logic" / "distillation"
+LANGUAGES = ("en", "zh")
+SPLITS = ("dev", "held")
+SAID = datetime(2024, 5, 15, 10, 30, tzinfo=UTC)  # a Wednesday
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One fact, what it was made from, and whether that carries it; `kind` says what it tries."""
+
+    language: str
+    split: str
+    good: bool
+    kind: str
+    text: str
+    fact: str
+    speaker: str | None = None
+    earlier: tuple[tuple[str, str], ...] = ()
+    known: tuple[str, ...] = ()
+
+    def check(self) -> Checked:
+        """Return what the checks make of the fact, as an addition from the message."""
+        return check(
+            [Proposal(op="add", text=self.fact, sources=("m1",))],
+            sources={"m1": Source(handle="m1", text=self.text, speaker=self.speaker, said_at=SAID)},
+            earlier=[
+                Source(handle=f"e{n}", text=text, speaker=speaker, said_at=SAID)
+                for n, (speaker, text) in enumerate(self.earlier, 1)
+            ],
+            known={f"k{n}": Known(handle=f"k{n}", text=text) for n, text in enumerate(self.known, 1)},
+        )
+
+
+def cases() -> Iterator[Case]:
+    """Yield all cases of the labelled set."""
+    for language in LANGUAGES:
+        for line in (FOLDER / f"labelled_{language}.jsonl").read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            row["earlier"] = tuple((speaker, text) for speaker, text in row.get("earlier", ()))
+            row["known"] = tuple(row.get("known", ()))
+            yield Case(language=language, **row)
+
+
+def wilson(wrong: int, total: int) -> tuple[float, float]:
+    """Return the 95 % interval of a rate (Wilson 1927)."""
+    if not total:
+        return 0.0, 1.0
+    z, rate = 1.96, wrong / total
+    middle = (rate + z * z / (2 * total)) / (1 + z * z / total)
+    half = z / (1 + z * z / total) * math.sqrt(rate * (1 - rate) / total + z * z / (4 * total * total))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def judged(split: str, language: str | None = None) -> dict[bool, list[tuple[Case, bool]]]:
+    """Return the cases of a split by whether they are good, each with whether it was judged wrongly."""
+    found: dict[bool, list[tuple[Case, bool]]] = {True: [], False: []}
+    for case, is_wrong in _all_judged():
+        if case.split == split and language in (None, case.language):
+            found[case.good].append((case, is_wrong))
+    return found
+
+
+@cache
+def _all_judged() -> tuple[tuple[Case, bool], ...]:
+    return tuple((case, bool(case.check().accepted) != case.good) for case in cases())
+
+
+def main() -> None:
+    """Print the rates by language and split."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--wrong", action="store_true")
+    options = parser.parse_args()
+    for split in SPLITS:
+        for language in (*LANGUAGES, None):
+            for good, name in ((True, "false refusals"), (False, "false accepts")):
+                results = judged(split, language)[good]
+                wrong = [case for case, is_wrong in results if is_wrong]
+                low, high = wilson(len(wrong), len(results))
+                print(
+                    f"{split:4} {language or 'both':4} {name:14} {len(wrong):3}/{len(results):3} "
+                    f"{100 * len(wrong) / max(1, len(results)):4.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+                )
+                if options.wrong and language:
+                    print(*(f"     {c.kind}: {c.text!r} -> {c.fact!r}" for c in wrong), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
