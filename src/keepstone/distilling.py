@@ -16,7 +16,7 @@ from keepstone import receipts
 from keepstone.carrying import Carrier
 from keepstone.chat import ChatReply, ChatRequest
 from keepstone.contract import CandidateQuery, Job, NewId, Vector
-from keepstone.filters import And, Condition, Filter
+from keepstone.filters import of_owner
 from keepstone.limits import NO_SPENDING_LIMITS, SpendingLimits
 from keepstone.logic.distillation import planning
 from keepstone.logic.distillation.material import Material, Piece
@@ -28,7 +28,7 @@ from keepstone.operations import Batch, EnterCall, Finish, Operation
 from keepstone.protocols import ChatModel, Embedder, Store
 from keepstone.results import Distillation, FactChange, Receipt
 from keepstone.strategies import Proposed, Strategy
-from keepstone.types import OWNER_KINDS, Action, Kind, LedgerMessage, MemoryRecord, Scope, Span
+from keepstone.types import Action, Kind, LedgerMessage, MemoryRecord, Scope, Span
 
 DISTILLED_KINDS = (Kind.FACT, Kind.PROCEDURE)
 EARLIER_MESSAGES = 4
@@ -203,7 +203,7 @@ class _Run:
         for text, vector in zip(texts, vectors, strict=True):
             query = CandidateQuery(
                 scope=self._owner,
-                where=_of_owner(self._owner),
+                where=of_owner(self._owner),
                 terms=term_counts(text)[0],
                 vector=vector,
                 at=self._now,
@@ -244,13 +244,6 @@ def _storable(reply: ChatReply) -> ChatReply:
 
 def _whole(text: str) -> str:
     return text if text.isascii() else _HALF.sub("\ufffd", text)
-
-
-def _of_owner(scope: Scope) -> Filter:
-    """What holds for the memories of the owner of *scope*, and for none in which that is a further id."""
-    kind, _ = scope.owner or ("", None)
-    stronger = OWNER_KINDS[: OWNER_KINDS.index(kind)] if kind else ()
-    return And(tuple(Condition((f"{k}_id",), "exists", False, is_field=True) for k in stronger))
 
 
 def _probes(texts: Sequence[str]) -> list[str]:
