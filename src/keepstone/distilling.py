@@ -28,7 +28,7 @@ from keepstone.operations import Batch, EnterCall, Finish, Operation
 from keepstone.protocols import ChatModel, Embedder, Store
 from keepstone.results import Distillation, FactChange, Receipt
 from keepstone.strategies import Proposed, Strategy
-from keepstone.types import Action, Kind, LedgerMessage, MemoryRecord, Scope, Span
+from keepstone.types import Action, Kind, LedgerMessage, MemoryRecord, Scope, Span, Status
 
 DISTILLED_KINDS = (Kind.FACT, Kind.PROCEDURE)
 EARLIER_MESSAGES = 4
@@ -119,7 +119,7 @@ class _Run:
         return reply
 
     async def look(self, texts: Sequence[str], each: int) -> list[MemoryRecord]:
-        """Return the distilled memories nearest to *texts* that nothing superseded, at most *each* for one, best first."""
+        """Return the distilled memories nearest to *texts* that nothing superseded, best first, at most *each* for one."""
         probes = _probes(texts)
         found = await self._nearest(probes, each, "query")
         order: dict[str, int] = {}
