@@ -119,7 +119,7 @@ class _Run:
         return reply
 
     async def look(self, texts: Sequence[str], each: int) -> list[MemoryRecord]:
-        """Return the distilled memories nearest to *texts* that nothing superseded, best first, *each* at most for one."""
+        """Return distilled memories near to *texts* that nothing superseded, best first, *each* a text at most."""
         probes = _probes(texts)
         found = await self._nearest(probes, each, "query")
         order: dict[str, int] = {}
