@@ -29,8 +29,8 @@ Ask = Callable[[ChatRequest, str], Awaitable[ChatReply]]
 # Returns the current distilled memories nearest to some texts, so many for each at most.
 Look = Callable[[Sequence[str], int], Awaitable[Sequence[MemoryRecord]]]
 
-KNOWN_MAX = 15
-KNOWN_PER_MESSAGE = 5
+KNOWN_MAX = 30
+KNOWN_PER_MESSAGE = 8
 NEAREST = 5
 REFUSED_TEXT_CHARS = 200
 # What a prompt for a repair shows of the reply before: a model that writes without end is not paid for twice.

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Callable
 
 from keepstone import Memory
 from keepstone.embedders.hashing import HashingEmbedder
@@ -44,6 +43,7 @@ def fork(path: str) -> None:
 
 
 if __name__ == "__main__":
-    name, *arguments = sys.argv[1:]
-    roles: dict[str, Callable[..., None]] = {"write": write, "fork": fork}
-    roles[name](*arguments)
+    if sys.argv[1] == "fork":
+        fork(sys.argv[2])
+    else:
+        write(*sys.argv[2:])

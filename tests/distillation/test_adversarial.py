@@ -47,6 +47,7 @@ def items(*given: Any, **top: Any) -> dict[str, Any]:
 
 
 SCOPES = {"user_id": "bob", "agent_id": "a", "tenant": "other", "scope": {"user_id": "bob"}, "id": ID, "memory_id": ID}
+WILD: tuple[object, ...] = (-1, 2, 1e308, "x", True, [], "inf")
 ATTACKS: dict[str, Any] = {
     "deletes a foreign memory": items(change("delete", BOBS, target=ID)),
     "updates a foreign memory": items(change("update", NEW, target=ID)),
@@ -179,6 +180,20 @@ async def test_an_agent_on_its_own_neither_reads_nor_changes_what_its_users_told
 
     assert await state(memory, user_id="alice") == before
     assert not any(OLD in text for text in shown)
+    await memory.close()
+
+
+@pytest.mark.parametrize("alone", [{"agent_id": "a"}, {"run_id": "r"}])
+@pytest.mark.parametrize("store", STORES)
+async def test_a_request_to_an_agent_on_its_own_takes_nothing_back_from_its_users(
+    store: str, alone: dict[str, Any], tmp_path: Path
+) -> None:
+    memory = opened(STORES[store](tmp_path / "m.db"), lambda _: reply())
+    await memory.add(SAID, user_id="alice", agent_id="a", run_id="r")
+    before = await state(memory, user_id="alice")
+    result = await memory.add("Please forget that I keep a red canoe.", **alone)
+    assert (result.forgotten, result.suggestions) == ((), ())
+    assert await state(memory, user_id="alice") == before
     await memory.close()
 
 
