@@ -190,3 +190,67 @@ def test_a_reply_that_cannot_be_read_is_kept_with_its_job(monkeypatch: pytest.Mo
         made = answer("add", "周末喜欢打板球", "-u", "ren")["distilled"]
     (job,) = answer("jobs")
     assert (made["status"], job["state"], job["reply"]) == ("failed", "dead", "Sure, noted!")
+
+
+BEES = changes(change("add", "User keeps bees on the roof."))
+CELLO = changes(change("add", "User's sister plays the cello."))
+
+
+def test_what_another_model_makes_is_shown_accepted_and_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(monkeypatch, BEES, changes(change("add", "User has a sister.")), *[BEES, CELLO] * 3) as model:
+        for said in ("I keep bees on the roof.", "My sister plays the cello."):
+            answer("add", said, "-u", "ren")
+        draft = answer("reextract", "-u", "ren", "--instructions", "Only music.")
+        shown = run("reextract", "-u", "ren")
+        assert [m["text"] for m in answer("list", "-u", "ren", "--kind", "fact")["items"]] == [
+            "User keeps bees on the roof.",
+            "User has a sister.",
+        ]
+        accepted = run("reextract", "-u", "ren", "--accept", "--model", "openai:other")
+    assert [[m["text"] for m in draft[part]] for part in ("kept", "added", "dropped")] == [
+        ["User keeps bees on the roof."],
+        ["User's sister plays the cello."],
+        ["User has a sister."],
+    ]
+    assert (draft["model"], draft["changes"]) == (MODEL, [])
+    assert "Only music." in model.calls[2].messages[0].content
+    assert shown.stdout.splitlines()[0] == "+ User's sister plays the cello."
+    assert shown.stdout.splitlines()[1].startswith("- User has a sister. (")
+    assert shown.stdout.splitlines()[2] == "1 kept, 1 new, 1 would go."
+    assert "Nothing was changed." in shown.stderr
+    assert "2 calls of openai:other" in accepted.stderr
+    assert [m["text"] for m in answer("list", "-u", "ren", "--kind", "fact")["items"]] == [
+        "User keeps bees on the roof.",
+        "User's sister plays the cello.",
+    ]
+    answer("undo", accepted.stderr.split()[-1])
+    assert answer("list", "-u", "ren", "--kind", "fact")["items"][1]["text"] == "User has a sister."
+    monkeypatch.delenv("KEEPSTONE_CHAT_MODEL")
+    assert "There is no chat model" in run("reextract", "-u", "ren").stderr
+    assert run("reextract", "--model", MODEL).exit_code == 2
+
+
+def test_a_draft_tells_what_was_refused_and_what_could_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = changes(change("add", "User keeps 40 bees."))
+    with serving(monkeypatch, BEES, wrong, wrong):
+        answer("add", "I keep bees on the roof.", "-u", "ren")
+        shown = run("reextract", "-u", "ren")
+    assert "0 kept, 0 new, 1 would go." in shown.stdout
+    assert "Refused, number: User keeps 40 bees. (" in shown.stderr
+    assert "Not all was read: " in shown.stderr
+
+
+def test_what_says_the_same_is_merged_and_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(monkeypatch, BEES, CELLO):
+        for said in ("I keep bees on the roof.", "My sister plays the cello."):
+            answer("add", said, "-u", "ren")
+    other = answer("list", "-u", "ren", "--kind", "fact")["items"][1]["id"]
+    assert "Nothing says the same twice." in run("consolidate", "-u", "ren").stderr
+    answer("update", other, "The user keeps bees on the roof.")
+    merged = run("consolidate", "-u", "ren")
+    assert [m["text"] for m in answer("list", "-u", "ren", "--kind", "fact")["items"]] == [
+        "User keeps bees on the roof."
+    ]
+    answer("undo", merged.stderr.split()[-1])
+    assert [c["action"] for c in answer("consolidate", "-u", "ren")] == ["UPDATE", "DELETE"]
+    assert run("consolidate").exit_code == 2

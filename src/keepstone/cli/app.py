@@ -12,7 +12,18 @@ import typer
 from typer.core import TyperGroup
 
 import keepstone
-from keepstone.cli import checking, describing, evaluating, learning, moving, output, reading, recording, writing
+from keepstone.cli import (
+    checking,
+    describing,
+    evaluating,
+    learning,
+    moving,
+    output,
+    reading,
+    recording,
+    revising,
+    writing,
+)
 from keepstone.errors import InvalidRequestError, KeepstoneError
 
 FAILED, ASKED_WRONGLY = 1, 2
@@ -61,6 +72,8 @@ for name, command in (
     ("flush", learning.flush),
     ("jobs", learning.jobs),
     ("usage", learning.usage),
+    ("reextract", revising.reextract),
+    ("consolidate", revising.consolidate),
     ("reembed", moving.reembed),
     ("doctor", checking.doctor),
     ("reset", writing.reset),

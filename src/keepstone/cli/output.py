@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -19,6 +19,9 @@ from rich.text import Text
 from keepstone.memory import Progress as Report
 from keepstone.results import Distillation, FactChange, JobStatus, Receipt, Usage
 from keepstone.types import Action, Change, Hit, MemoryRecord, plain
+
+if TYPE_CHECKING:
+    from keepstone.reextracting import Reextraction
 
 CLIP = 400
 DONE = {
@@ -118,6 +121,23 @@ def distilled(made: Distillation) -> None:
         note(cost(made.receipts))
     for id in made.batch_ids:
         note(f"To take it all back: keepstone undo {id}")
+
+
+def reextraction(drafted: Reextraction) -> None:
+    """Show what deriving again came to, one line a memory; what it cost and what went wrong go to stderr."""
+    for record in drafted.added:
+        line(f"+ {one_line(record.text)}")
+    for record in drafted.dropped:
+        line(f"- {one_line(record.text)} ({record.id})")
+    line(f"{len(drafted.kept)} kept, {len(drafted.added)} new, {len(drafted.dropped)} would go.")
+    for refused in drafted.refused:
+        note(f"Refused, {refused.reason}: {one_line(refused.text)} ({one_line(refused.detail)})")
+    for failure in drafted.failures:
+        note(f"Not all was read: {one_line(failure)}", style="yellow")
+    if drafted.stopped is not None:
+        note(f"Not all was read: {drafted.stopped}.", style="yellow")
+    if drafted.receipts:
+        note(cost(drafted.receipts))
 
 
 def cost(receipts: Sequence[Receipt]) -> str:
