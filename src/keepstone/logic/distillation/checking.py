@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from keepstone.logic.distillation.attribution import turned_round, wrong_person
+from keepstone.logic.distillation.attribution import wrong_person
 from keepstone.logic.distillation.grounds import Grounds
 from keepstone.logic.distillation.hanzi import simplified
 from keepstone.logic.distillation.names import strange_name
+from keepstone.logic.distillation.negation import turned_round
 from keepstone.logic.distillation.proposals import (
     DEFAULT_PROPOSAL_LIMITS,
     Bound,
@@ -216,7 +217,7 @@ def _wrong_content(proposal: Proposal, grounds: Grounds) -> Iterator[Fault]:
         ("person", wrong_person),
         ("negation", turned_round),
     )
-    for reason, find in checks:
+    for reason, find in () if grounds.repeats(text) else checks:
         if wrong := find(text, grounds):
             yield reason, wrong
     if word := unsaid_word(text, grounds):
