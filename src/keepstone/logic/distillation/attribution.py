@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from keepstone.logic.distillation.grounds import WORD, Grounds
-from keepstone.logic.distillation.names import is_ordinary_opener, name_words
+from keepstone.logic.distillation.hanzi import simplified
+from keepstone.logic.distillation.names import SURNAMES, is_ordinary_opener, name_words
 from keepstone.logic.distillation.wording import GENERIC_CHARACTERS, OPENERS, without_generic
 from keepstone.logic.people import is_about_someone_else, names_relation, relation_spans, relations
 from keepstone.logic.text import CJK, stem, tokens
@@ -23,7 +24,11 @@ _CLAUSE_END = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"[.!?;。！？；\n]+")
-_FIRST = re.compile(r"\b(?:i|i['’]\w+|me|my|mine|we|us|our|myself)\b|[我咱俺]|本人", re.IGNORECASE)
+# In Chinese not where it is whom something is done to, or with, or at whose place.
+_FIRST = re.compile(
+    r"\b(?:i|i['’]\w+|me|my|mine|we|us|our|myself)\b|(?<![在给跟对把被让带从到向替陪拉帮问找叫教借])[我咱俺]|本人",
+    re.IGNORECASE,
+)
 _OWNED = re.compile(r"\b(?:my|our)\s+(?:[\w'’-]+\s+){0,2}?(?=\w)|[我咱俺](?:们|的|家|那个|那位)*", re.IGNORECASE)
 _THIRD = re.compile(r"\b(?:he|she|they|him|her|his|their|them)\b|[他她]", re.IGNORECASE)
 _SELF_HEAD = re.compile(r"^(?:the\s+)?(?:user|i|speaker)\b(?!['’]s)|^(?:用户|使用者|我|本人)(?!的)", re.IGNORECASE)
@@ -89,7 +94,7 @@ def _said_in(grounds: Grounds, text: str) -> Iterator[Statement]:
     for clause in _clauses(grounds.cited_text):
         if clause.who and clause.who <= grounds.own_names:
             yield Statement(clause.text, "self", frozenset())
-        elif any(re.search(rf"\b{re.escape(w)}\b", text) for w in clause.who if w.isascii() and len(clause.who) == 1):
+        elif any(not relations(w) and re.search(rf"\b{re.escape(w)}\b", text) for w in clause.who if w.isascii()):
             yield Statement(clause.text, "", frozenset())
         else:
             yield clause
@@ -169,7 +174,7 @@ def _other_subject(text: str, grounds: Grounds) -> str | None:
     who = (_relation_names(first) | name_words(first) | subject.words) - grounds.own_names
     best = _carrying(first, grounds)
     if subject.is_self:
-        if best and all(c.about == "other" and not (c.who & who) for c in best):
+        if best and all(c.about == "other" and not (c.who & who or any(_names(w, first) for w in c.who)) for c in best):
             return "Its sources say that of somebody else, not of the user."
         return None
     if _is_owned_by_another(first, grounds):
@@ -198,7 +203,7 @@ def _excludes(clause: Statement, subject: frozenset[str], mentioned: str) -> boo
     held = _relation_names(clause.text) | frozenset(w.lower() for w in WORD.findall(clause.text))
     held |= frozenset(re.sub(r"['’]s$", "", w) for w in held)
     named = bool(held & subject) or any(HAN.match(n) and n in clause.text for n in subject)
-    if not clause.about or named or _THIRD.search(clause.text):
+    if not clause.about or named or clause.who & subject or _THIRD.search(clause.text):
         return False
     if clause.about == "self":
         return not _USER.search(mentioned)
@@ -222,19 +227,32 @@ def _others(text: str, grounds: Grounds) -> frozenset[str]:
     """Return the words that name the subject of a fact about somebody else than the user."""
     if owner := _OWNER_HEAD.match(text):
         rest = text[owner.end() :]
+        if _ALONG.match(rest):
+            return frozenset()
         if re.match(r"[\w-]+(?:\s[A-Z]\w*)?['’]s\b", rest):
             return frozenset()
         return _person_at_head(rest, grounds)
+    if speaks := _speaker_at_head(text, grounds):
+        return frozenset({speaks})
     if named := _NAME_HEAD.match(text):
         low = re.sub(r"['’]s$", "", named[1].lower())
         # A name of what is known alone may be another one for who speaks.
-        speaks = any(low in (s.speaker or "").lower().split() for s in grounds.context)
-        is_told = speaks or re.search(rf"\b{re.escape(low)}\b", grounds.cited_text.lower())
+        is_told = re.search(rf"\b{re.escape(low)}\b", grounds.cited_text.lower())
         is_name = is_told and not is_ordinary_opener(low) and low not in grounds.own_names
         return frozenset({low}) if is_name else frozenset()
     if (named := _CHINESE_NAME_HEAD.match(text)) and not relations(text[:2]):
         return frozenset({named[1]})
     return frozenset()
+
+
+def _speaker_at_head(text: str, grounds: Grounds) -> str | None:
+    """Return who begins *text* of those who spoke before, in lower case; None if it is nobody of them."""
+    others = {simplified(s.speaker) for s in grounds.context if s.speaker}
+    for name in sorted(others, key=len, reverse=True):
+        begins = text.startswith(name) if HAN.match(name) else re.match(rf"{re.escape(name.split()[0])}\b", text)
+        if begins and not {w.lower() for w in WORD.findall(name)} & grounds.own_names:
+            return name.split()[0].lower()
+    return None
 
 
 def _person_at_head(rest: str, grounds: Grounds) -> frozenset[str]:
@@ -243,10 +261,18 @@ def _person_at_head(rest: str, grounds: Grounds) -> frozenset[str]:
     meant = _relation_names(rest[:4] if HAN.match(rest) else head[0] if head else "")
     if not meant:
         return frozenset()
-    called = {name for name, held in (*_links(rest), *_links(grounds.names_text)) if held & meant}
+    here = [(name, held) for name, held in _links(rest) if not HAN.match(name) or _is_marked(name, rest)]
+    called = {name for name, held in (*here, *_links(grounds.names_text)) if held & meant}
     return meant | called
 
 
+def _is_marked(name: str, text: str) -> bool:
+    """Return whether a Chinese word looks like a name: by a form of address, a surname, or by being called so."""
+    return name[0] in "小老阿" or name[0] in SURNAMES or bool(re.search(f"[叫是]{name}", text))
+
+
+# 用户和老伴: who is named beside the user is no subject alone.
+_ALONG = re.compile("[和跟与同及给为]")
 _THING = re.compile(r"([a-z]{3,})\b")
 
 

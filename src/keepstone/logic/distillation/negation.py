@@ -69,16 +69,48 @@ def turned_round(text: str, grounds: Grounds) -> str | None:
     plain = frozenset(stem(w) for w in re.findall(r"[a-z]+", _NEGATED_VERB.sub(" ", grounds.cited_text).lower()))
     for match in _NEGATED_VERB.finditer(grounds.cited_text):
         word = (match["a"] or match["b"]).lower()
-        root = "ha" if word == "have" and "ha" in stated else stem(word)
+        root = stem(word)
         if word in _LIGHT:
             following = [
                 stem(w) for w in re.findall(r"[a-z]+", grounds.cited_text[match.end() :].lower()) if w not in STOP_WORDS
             ]
             if not following or following[0] not in stated:
                 continue
-        if root in stated and root not in plain and (word not in STOP_WORDS or word in ("been", "have")):
+        if root in stated and root not in plain and (word not in STOP_WORDS or word == "been"):
             return f"Its sources deny what it states with “{word}”."
+    return _has_what_is_missing(text, grounds.cited_text)
+
+
+_MISSING = re.compile(
+    r"\b(?:(?:do|does|did)(?:n['’]t|\snot)\s(?:\w+\s){0,2}?have|never\s(?:\w+\s)?(?:have|has|had|owned)"
+    r"|(?:have|has|had)(?:n['’]t|\snot)(?:\s(?:\w+\s)?(?:got|had))?|(?:have|has|had|['’]ve got|got)\sno)\s+"
+    r"(?P<what>[a-z][a-z' -]*)",
+    re.IGNORECASE,
+)
+_HAVING = re.compile(r"\b(?:has|have|had|owns?|owned|keeps?|got)\s+(?P<what>[a-z][a-z' -]*)", re.IGNORECASE)
+# Where what is missing ends.
+_PHRASE_END = re.compile(
+    r"\b(?:to|for|with|at|in|on|of|that|which|who|when|where|because|since|but|and|or|so|yet|anymore|any more"
+    r"|except|apart|besides|other|than|until)\b.*",
+    re.IGNORECASE,
+)
+_EXCEPTED = re.compile(r"\b(?:except|apart|besides|other than|beyond|bar|but for|only)\b", re.IGNORECASE)
+
+
+def _has_what_is_missing(text: str, said: str) -> str | None:
+    """Return why *text* lets somebody have what its messages say is not there; None if it need not."""
+    having = {w for m in _HAVING.finditer(text) for w in _objects(m["what"])}
+    plain = {stem(w) for w in re.findall(r"[a-z]+", _MISSING.sub(" ", said).lower())}
+    for match in _MISSING.finditer(said):
+        missing = _objects(match["what"]) & having
+        if missing - plain and not _EXCEPTED.search(match["what"]):
+            return f"Its sources deny what it states with “{match[0].strip()}”."
     return None
+
+
+def _objects(phrase: str) -> frozenset[str]:
+    words = re.findall(r"[a-z]+", _PHRASE_END.sub("", phrase).lower())
+    return frozenset(stem(w) for w in words if w not in STOP_WORDS)
 
 
 _WANTS, _WANTS_ZH = re.compile(r"\b(?:wants?|likes?|prefers?)\b", re.IGNORECASE), re.compile("想|希望|喜欢|需要")
