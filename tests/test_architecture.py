@@ -36,6 +36,7 @@ CORE = (
     "ingest",
     "receipts",
     "telling",
+    "crediting",
     "strategies",
     "carrying",
     "distilling",
@@ -51,7 +52,7 @@ CORE = (
 )
 ADAPTERS = ("stores", "embedders", "llms", "rerankers")
 SETTINGS = ("ids", "config", "providers")
-PUBLIC = (*PORTS, *SETTINGS, "traces", "memory", "blocking", PACKAGE)
+PUBLIC = (*PORTS, *SETTINGS, "traces", "reextracting", "memory", "blocking", PACKAGE)
 FACES = ("server", "cli", "client", "compat", "transfer", "demo", "integrations", "evaluation", "testing")
 
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
@@ -71,6 +72,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "ingest": (*PORTS, "logic", "requests", "queueing"),
     "receipts": (*PORTS, "logic"),
     "telling": PORTS,
+    "crediting": PORTS,
     "strategies": (*PORTS, "logic"),
     "carrying": (*PORTS, "logic", "door", "ingest", "telling"),
     "merging": (*PORTS, "logic"),

@@ -181,10 +181,9 @@ def rank(
     found = marked(found, outdated_ids)
     scales = {n: _Scale(corpus, calibration, question, weights) for n, corpus in found.corpora.items()}
     entries = _best_units(found, scales)
-    moved: Mapping[int, float] = {}
+    values = entries
     if weights.succession and not any(s.names_a_speaker for s in scales.values()):
-        moved = succeed(found, entries, question, calibration.same_matter)
-    values = {**entries, **moved} if moved else entries
+        values = {**entries, **succeed(found, entries, question, calibration.same_matter)}
     joined = join(found, values)
     together = {p: joined.values.get(p, v) for p, v in values.items() if not merge or p not in joined.hidden}
     before = question.intent is Intent.BEFORE
@@ -211,15 +210,14 @@ def rank(
             outdated=candidate.status is Status.SUPERSEDED,
         )
         if explain:
-            parts = scales[candidate.partition].parts(candidate)
-            if shift := values[place] - entries[place]:
-                parts.append(("succession", shift, shift))
-            if merge and evidence:
-                parts.append(("statement", float(len(evidence)), together[place] - values[place]))
-            if place in shifted and (shift := fused - together[place]):
-                is_old = candidate.status is Status.SUPERSEDED
-                name = "outdated" if candidate.memory_id in outdated_ids else "superseded" if is_old else "successor"
-                parts.append((name, 1.0, shift))
+            because = "outdated" if candidate.memory_id in outdated_ids else "superseded"
+            moves = (
+                ("succession", 1.0, values[place] - entries[place]),
+                ("statement", float(len(evidence)), together[place] - values[place]),
+                (because if entry.outdated else "successor", 1.0, fused - together[place]),
+            )
+            told = [m for m in moves if m[2] or (m[0] == "statement" and merge and evidence)]
+            parts = [*scales[candidate.partition].parts(candidate), *told]
             entry = replace(entry, signals=_signals(parts, candidate, ranks))
         ranked.append(entry)
     return ranked

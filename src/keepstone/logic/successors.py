@@ -26,9 +26,10 @@ def behind(found: Candidates, values: Mapping[int, float], mark: float, *, asks_
     items = found.items
     place_of = {items[place].memory_id: place for place in values}
     old = [p for p in values if items[p].status is Status.SUPERSEDED]
+    told_in = {id: episode for episode, each in found.statements.items() for id, _ in each}
     moved: dict[int, float] = {}
     for place in sorted(old, key=lambda p: (-items[p].recency, items[p].memory_id)):
-        newer = _successor(found, place, place_of)
+        newer = _successor(found, place, place_of, told_in)
         if newer is None:
             moved[place] = values[place] + mark
         if newer is None or asks_before:
@@ -40,8 +41,8 @@ def behind(found: Candidates, values: Mapping[int, float], mark: float, *, asks_
     return moved
 
 
-def _successor(found: Candidates, place: int, place_of: Mapping[str, int]) -> int | None:
-    """The place of the nearest successor that is among the values; of an episode, that of one of its statements."""
+def _successor(found: Candidates, place: int, place_of: Mapping[str, int], told_in: Mapping[str, str]) -> int | None:
+    """The place of the nearest successor that is among the values, itself or as the episode that says it."""
     candidate = found.items[place]
     starts = [candidate.memory_id, *(id for id, _ in found.statements.get(candidate.memory_id, ()))]
     for start in starts:
@@ -49,7 +50,8 @@ def _successor(found: Candidates, place: int, place_of: Mapping[str, int]) -> in
         for _ in range(CHAIN_MAX):
             if id is None:
                 break
-            if id in place_of and place_of[id] != place:
-                return place_of[id]
+            there = place_of.get(id, place_of.get(told_in.get(id, "")))
+            if there is not None and there != place:
+                return there
             id = found.successors.get(id)
     return None
