@@ -2,8 +2,8 @@
 
     python -m benchmarks.checking [--wrong]
 
-The set is tests/logic/distillation/labelled_{en,zh}.jsonl: one message (and what was shown beside it), one fact, and
-whether the message carries it. The `dev` split was used to make the rules; `held` was written after them, and no rule
+The set is tests/logic/distillation/labelled_{en,zh}.jsonl: one or more messages (and what was shown beside them), one
+change, and whether the messages carry it. The `dev` split was used to make the rules; `held` was written after them, and no rule
 was changed for it. Intervals are Wilson's, at 95 %. `--wrong` lists the cases that were judged wrongly.
 """
 
@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from keepstone.logic.distillation import Checked, Known, Proposal, Source, check
+from keepstone.logic.distillation import Checked, Known, Op, Proposal, Source, check
 
 FOLDER = Path(__file__).resolve().parents[1] / "tests" / "logic" / "distillation"
 LANGUAGES = ("en", "zh")
@@ -28,7 +28,11 @@ SAID = datetime(2024, 5, 15, 10, 30, tzinfo=UTC)  # a Wednesday
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One fact, what it was made from, and whether that carries it; `kind` says what it tries."""
+    """One change, what it was made from, and whether that carries it; `kind` says what it tries.
+
+    The messages are `text` by `speaker` (m1) and then `more`; `cited` are the handles that it names, all of them if
+    none is given.
+    """
 
     language: str
     split: str
@@ -39,12 +43,20 @@ class Case:
     speaker: str | None = None
     earlier: tuple[tuple[str, str], ...] = ()
     known: tuple[str, ...] = ()
+    op: Op = "add"
+    target: str | None = None
+    more: tuple[tuple[str | None, str], ...] = ()
+    cited: tuple[str, ...] = ()
 
     def check(self) -> Checked:
-        """Return what the checks make of the fact, as an addition from the message."""
+        """Return what the checks make of the change."""
+        messages = {
+            f"m{n}": Source(handle=f"m{n}", text=text, speaker=speaker, said_at=SAID)
+            for n, (speaker, text) in enumerate(((self.speaker, self.text), *self.more), 1)
+        }
         return check(
-            [Proposal(op="add", text=self.fact, sources=("m1",))],
-            sources={"m1": Source(handle="m1", text=self.text, speaker=self.speaker, said_at=SAID)},
+            [Proposal(op=self.op, text=self.fact, target=self.target, sources=self.cited or tuple(messages))],
+            sources=messages,
             earlier=[
                 Source(handle=f"e{n}", text=text, speaker=speaker, said_at=SAID)
                 for n, (speaker, text) in enumerate(self.earlier, 1)
@@ -59,7 +71,8 @@ def cases() -> Iterator[Case]:
         for line in (FOLDER / f"labelled_{language}.jsonl").read_text(encoding="utf-8").splitlines():
             row = json.loads(line)
             row["earlier"] = tuple((speaker, text) for speaker, text in row.get("earlier", ()))
-            row["known"] = tuple(row.get("known", ()))
+            row["more"] = tuple((speaker, text) for speaker, text in row.get("more", ()))
+            row["known"], row["cited"] = tuple(row.get("known", ())), tuple(row.get("cited", ()))
             yield Case(language=language, **row)
 
 

@@ -47,7 +47,6 @@ def items(*given: Any, **top: Any) -> dict[str, Any]:
 
 
 SCOPES = {"user_id": "bob", "agent_id": "a", "tenant": "other", "scope": {"user_id": "bob"}, "id": ID, "memory_id": ID}
-WILD: tuple[object, ...] = (-1, 2, 1e308, "x", True, [], "inf")
 ATTACKS: dict[str, Any] = {
     "deletes a foreign memory": items(change("delete", BOBS, target=ID)),
     "updates a foreign memory": items(change("update", NEW, target=ID)),

@@ -28,7 +28,7 @@ def test_the_set_is_large_enough_and_half_of_it_bad() -> None:
 
 
 def test_no_case_is_there_twice() -> None:
-    seen = Counter((c.text, c.fact, c.earlier, c.known) for c in cases())
+    seen = Counter((c.text, c.fact, c.earlier, c.known, c.op, c.target, c.more, c.cited) for c in cases())
     assert [case for case, count in seen.items() if count > 1] == []
 
 

@@ -91,8 +91,25 @@ class Grounds:
 
     @cached_property
     def own_names(self) -> frozenset[str]:
-        """The words of the names of who speaks in the messages named, in lower case."""
-        return frozenset(w.lower() for s in self.cited if s.speaker for w in WORD.findall(simplified(s.speaker)))
+        """The words of the names of who speaks in the messages named, in lower case; Chinese names whole."""
+        speak = {s.speaker for s in self.cited}
+        told = [s.text for s in (*self.context, *self.cited) if s.speaker in speak and s.role != "assistant"]
+        names = [s for s in speak if s]
+        names += [
+            m[1] or m[2] or m[3] for text in (*told, *(k.text for k in self.known)) for m in _CALLED.finditer(text)
+        ]
+        return frozenset(w.lower() for name in names for w in WORD.findall(simplified(name)))
+
+    def repeats(self, text: str) -> bool:
+        """Return whether *text*, in simplified characters, is said word for word, from the start of a sentence."""
+        wanted = _folded(text)
+        return bool(wanted) and any(said.startswith(wanted) for said in self._sentences)
+
+    @cached_property
+    def _sentences(self) -> list[str]:
+        """What each sentence of the messages named begins, to the end of its message."""
+        texts = [simplified(s.text) for s in self.cited]
+        return [_folded(text[m.end() :]) for text in texts for m in _SENTENCE_START.finditer(text)]
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -142,5 +159,20 @@ class Grounds:
 
 
 _ANAPHOR = re.compile(
-    r"\b(?:you|your|yours|he|him|his|she|her|hers|they|them|their|we|us|our)\b|[你您他她]|咱|我们|大家", re.IGNORECASE
+    r"\b(?:you|your|yours|he|him|his|she|her|hers|they|them|their|we|us|our"
+    r"|mine|too|either|neither|same|likewise|ditto)\b|[你您他她也]|咱|我们|大家|一样",
+    re.IGNORECASE,
 )
+# How somebody says what they are called, or a memory does of them.
+_CALLED = re.compile(
+    r"(?:\b(?:my|user['’]s) name(?:['’]s| is)|\bcall me|\b(?:i am|i['’]m|user is|user goes) (?:called|named|by))"
+    r"\s(?-i:([A-Z][\w-]+))"
+    r"|(?:^|[.!?]\s)(?:hi|hello|hey)[,!]?\s(?:i['’]m|i am|this is)\s(?-i:([A-Z][\w-]+))"
+    rf"|(?:(?:我|用户)的?(?:名?叫|名字[是叫]|姓名是)|叫我)(?!做)([{CJK}]{{2,3}}?)(?=[，。！,.!\s就吧好]|$)",
+    re.IGNORECASE,
+)
+_SENTENCE_START = re.compile(r"^|[.!?]+\s+|[。！？；\n]+")
+
+
+def _folded(text: str) -> str:
+    return re.sub(r"\W+", " ", text.casefold()).strip()

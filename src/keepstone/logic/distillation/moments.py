@@ -35,6 +35,17 @@ _MONTH_WORD = rf"(?P<mon>{'|'.join(en.MONTHS)}|(?:sept|jan|feb|mar|apr|jun|jul|a
 _YEAR = r"(?P<y>(?:1[5-9]|20)\d\d)"
 _D = r"(?P<d>\d\d?)(?:st|nd|rd|th)?"
 _D2 = r"(?:\s?(?:-|–|—|to|and)\s?(?P<d2>\d\d?)(?:st|nd|rd|th)?)?"
+_ONES = "first second third fourth fifth sixth seventh eighth ninth".split()
+_ORDINALS = {
+    **{word: n for n, word in enumerate(_ONES, 1)},
+    **{w: n for n, w in enumerate("tenth eleventh twelfth thirteenth fourteenth fifteenth".split(), 10)},
+    **{w: n for n, w in enumerate("sixteenth seventeenth eighteenth nineteenth twentieth".split(), 16)},
+    **{f"twenty-{word}": 20 + n for n, word in enumerate(_ONES, 1)},
+    **{f"twenty {word}": 20 + n for n, word in enumerate(_ONES, 1)},
+    **dict.fromkeys(("thirtieth",), 30),
+    **dict.fromkeys(("thirty-first", "thirty first"), 31),
+}
+_ORDINAL = rf"(?P<d>{'|'.join(sorted(_ORDINALS, key=len, reverse=True))})"
 _HAN = "零〇○一二三四五六七八九十"
 _HAN_YEAR = rf"(?P<y>(?:1[5-9]|20)\d\d|[{_HAN}]{{4}}|\d\d(?=年[代出生毕])|[二三四五六七八九]十(?=年代))年"
 _HAN_MONTH = r"(?P<m>\d\d?|[一二三四五六七八九]|十[一二]?)月"
@@ -52,6 +63,11 @@ _PATTERNS = tuple(
         rf"{_HAN_MONTH}{_HAN_DAY[:-1]}{_HAN_D2}".replace("[日号]", "[日号]"),
         rf"{_HAN_MONTH}(?:份)?",
         rf"(?<![\d.:]){_HAN_DAY[:-1]}(?![线楼码])",
+        rf"\b{_ORDINAL}\s(?:day\s)?of\s{_MONTH_WORD}(?:,?\s(?:of\s)?{_YEAR}\b)?",
+        rf"\b(?-i:(?=[A-Z])){_MONTH_WORD}\s(?:the\s)?{_ORDINAL}\b(?:,?\s(?:of\s)?{_YEAR}\b)?",
+        rf"\b{_MONTH_WORD}\sthe\s{_D}\b(?:,?\s(?:of\s)?{_YEAR}\b)?",
+        rf"\b{_ORDINAL}(?=\s(?:day\s)?of\s(?:the|each|every|next|this|last)\smonth\b)",
+        r"\b(?P<d>\d\d?)(?:st|nd|rd|th)(?=\s(?:day\s)?of\s(?:the|each|every|next|this|last)\smonth\b)",
         rf"\b{_MONTH_WORD}\s{_D}{_D2}(?!\d|:)(?:,?\s(?:of\s)?{_YEAR}\b)?",
         rf"\b{_D}{_D2}\s(?:of\s)?{_MONTH_WORD}(?:,?\s(?:of\s)?{_YEAR}\b)?",
         rf"\b{_MONTH_WORD},?\s(?:of\s)?{_YEAR}\b",
@@ -60,6 +76,8 @@ _PATTERNS = tuple(
         rf"|(?<=from )|(?<=to )|(?<=of )|(?<=every )|(?<=each )|(?<=next )|(?<=last )|(?<=this )"
         rf"|(?<=before )|(?<=after )"
         rf"|(?<=and ))(?P<mon>{'|'.join(en.MONTHS)})\b",
+        rf"(?:(?<=on the )|(?<=by the )|(?<=from the )|(?<=until the )|(?<=till the )|(?<=after the )|(?<=before the ))"
+        rf"(?:{_ORDINAL}|(?P<d0>\d\d?)(?:st|nd|rd|th))\b(?=[.,;!?)]|$|\s(?:and|but|so|at|because|as|or)\b)",
         r"(?<=on the )(?P<d>\d\d?)(?:st|nd|rd|th)\b(?!\s(?:floor|street|avenue|day|page))",
         r"\b(?P<y>(?:1[89]|20)\d)0s\b",
         r"\bthe\s(?:early\s|late\s)?['’]?(?P<tens>[2-9]0s|(?:twent|thirt|fort|fift|sixt|sevent|eight|ninet)ies)\b",
@@ -95,7 +113,7 @@ def _read(match: re.Match[str], index: int) -> Iterator[Mention]:
     if tens := groups.get("tens"):
         yield Mention(span=span, year=1900 + (int(tens[:2]) if tens[0].isdigit() else _TENS[tens.lower()]), decade=True)
         return
-    year, month, day = _number(groups.get("y")), _month(groups), _number(groups.get("d"))
+    year, month, day = _number(groups.get("y")), _month(groups), _number(groups.get("d") or groups.get("d0"))
     decade = bool(groups.get("decade")) or (year is not None and match[0].endswith("0s"))
     if year is not None and match[0].endswith("0s"):
         year *= 10
@@ -126,7 +144,7 @@ def _month(groups: dict[str, str | None]) -> int | None:
 
 
 def _number(written: str | None) -> int | None:
-    return chinese_number(written) if written else None
+    return (_ORDINALS.get(written.lower()) or chinese_number(written)) if written else None
 
 
 @dataclass(frozen=True, slots=True)
