@@ -10,6 +10,8 @@
 """
 
 from keepstone.blocking import Memory
+from keepstone.chat import ChatMessage, ChatReply, ChatRequest
+from keepstone.drafts import Reextraction
 from keepstone.errors import (
     AuthenticationError,
     BadReplyError,
@@ -37,11 +39,13 @@ from keepstone.errors import (
 from keepstone.limits import Limits, SpendingLimits
 from keepstone.memory import AsyncMemory
 from keepstone.profiles import Profile, ProfileLine
+from keepstone.protocols import ChatModel, Embedder
 from keepstone.results import (
     AddResult,
     Distillation,
     Duplicate,
     FactChange,
+    FeedbackValue,
     Forgotten,
     JobStatus,
     Receipt,
@@ -56,6 +60,7 @@ from keepstone.types import (
     Citation,
     Context,
     ErasureReceipt,
+    Evidence,
     Explanation,
     Hit,
     Kind,
@@ -80,17 +85,24 @@ __all__ = [
     "AuthenticationError",
     "BadReplyError",
     "Change",
+    "ChatMessage",
+    "ChatModel",
+    "ChatReply",
+    "ChatRequest",
     "Citation",
     "ConfigError",
     "ConflictError",
     "Context",
     "Distillation",
     "Duplicate",
+    "Embedder",
     "EmbedderMismatchError",
     "ErasureReceipt",
+    "Evidence",
     "Expected",
     "Explanation",
     "FactChange",
+    "FeedbackValue",
     "FilterError",
     "Forgotten",
     "Hit",
@@ -113,6 +125,7 @@ __all__ = [
     "ProviderError",
     "RateLimitError",
     "Receipt",
+    "Reextraction",
     "Refused",
     "Scope",
     "ScopeError",

@@ -15,6 +15,7 @@ from typing import Any
 from keepstone import ingest, queueing, receipts
 from keepstone.contract import ListQuery, NewId
 from keepstone.distilling import DISTILLED_KINDS, Distiller
+from keepstone.drafts import Reextraction
 from keepstone.limits import NO_SPENDING_LIMITS
 from keepstone.logic.distillation.planning import signature
 from keepstone.logic.ids import bucket, partition
@@ -34,7 +35,7 @@ from keepstone.operations import (
 from keepstone.protocols import Embedder, Scratch, Store
 from keepstone.queueing import DISTIL, Wish
 from keepstone.results import Receipt, Refused
-from keepstone.types import Kind, LedgerMessage, MemoryRecord, Scope, Status, Value
+from keepstone.types import Kind, LedgerMessage, MemoryRecord, Scope, Status
 
 REASON = "derived again"
 PAGE = 500
@@ -53,27 +54,6 @@ class _Held:
     def may_go(self) -> bool:
         """What a person wrote stays, and so does what is not believed any more."""
         return self.record.status is Status.CURRENT and not self.by_hand
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reextraction(Value):
-    """What deriving again came to: `kept` is there already, `added` is new, `dropped` would go.
-
-    `failures` say what a model could not do; with `stopped`, a spending limit was reached before all was read, and the
-    difference cannot be accepted. `rows` are what is new with all that `accept` needs.
-    """
-
-    scope: Scope
-    model: str
-    prompt: str
-    kept: tuple[MemoryRecord, ...]
-    added: tuple[MemoryRecord, ...]
-    dropped: tuple[MemoryRecord, ...]
-    refused: tuple[Refused, ...]
-    failures: tuple[str, ...]
-    receipts: tuple[Receipt, ...]
-    stopped: str | None
-    rows: tuple[ArchivedMemory, ...]
 
 
 async def draft(distiller: Distiller, scratch: Scratch, scope: Scope, wish: Wish, now: datetime) -> Reextraction:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keepstone import providers
+from keepstone.drafts import Reextraction
 from keepstone.errors import ConfigError, InvalidRequestError
 from keepstone.learning import Learning
 from keepstone.types import Change
 
 if TYPE_CHECKING:
-    from keepstone.reextracting import Reextraction
     from keepstone.strategies import Strategy
 
 

@@ -19,9 +19,9 @@ from keepstone import (
     Status,
 )
 from keepstone.chat import ChatRequest
+from keepstone.drafts import Reextraction
 from keepstone.errors import AuthenticationError, ConfigError
 from keepstone.operations import ArchiveRow
-from keepstone.reextracting import Reextraction
 from keepstone.stores.inmemory import InMemoryStore
 from keepstone.testing import FakeClock, ScriptedChatModel
 from keepstone.types import Scope

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -16,12 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from keepstone.drafts import Reextraction
 from keepstone.memory import Progress as Report
 from keepstone.results import Distillation, FactChange, JobStatus, Receipt, Usage
 from keepstone.types import Action, Change, Hit, MemoryRecord, plain
-
-if TYPE_CHECKING:
-    from keepstone.reextracting import Reextraction
 
 CLIP = 400
 DONE = {

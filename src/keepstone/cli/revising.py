@@ -8,11 +8,11 @@ import typer
 
 from keepstone.cli import options, output
 from keepstone.cli.running import Target, ids, run, text_or_file
+from keepstone.drafts import Reextraction
 from keepstone.types import Change
 
 if TYPE_CHECKING:
     from keepstone import AsyncMemory
-    from keepstone.reextracting import Reextraction
 
 
 def reextract(
