@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from keepstone.logic.distillation.grounds import WORD, Grounds
 from keepstone.logic.distillation.hanzi import simplified
-from keepstone.logic.distillation.names import SURNAMES, is_ordinary_opener, name_words
+from keepstone.logic.distillation.names import CALENDAR_WORDS, SURNAMES, is_ordinary_opener, name_words
 from keepstone.logic.distillation.wording import GENERIC_CHARACTERS, OPENERS, without_generic
 from keepstone.logic.people import is_about_someone_else, names_relation, relation_spans, relations
 from keepstone.logic.text import CJK, stem, tokens
@@ -159,7 +159,7 @@ def _links(text: str) -> tuple[tuple[str, frozenset[str]], ...]:
 
 def _may_name(name: str) -> bool:
     if not HAN.match(name):
-        return not is_ordinary_opener(name.lower())
+        return name.lower() not in CALENDAR_WORDS
     begins = name[0] in "小老阿大" or name[0] not in GENERIC_CHARACTERS
     return begins and bool(without_generic(name, least=2)) and not relations(name)
 
@@ -290,10 +290,12 @@ def _is_owned_by_another(text: str, grounds: Grounds) -> bool:
 
 
 def _carrying(text: str, grounds: Grounds) -> list[Statement]:
-    """Return the clauses that hold the most of what *text* states."""
+    """Return the clauses that hold the most of what *text* states; a name counts for two."""
     skip = frozenset(stem(w) for w in (*subject_of(text, grounds).words, *grounds.own_names, *relations(text)))
     stated = content_of(_without_people(text)) - skip
-    counted = [(len(stated & content_of(c.text)), c) for c in _said_in(grounds, text)]
+    names = frozenset(stem(w) for w in name_words(text)) - skip
+    shared = [(stated & content_of(c.text), c) for c in _said_in(grounds, text)]
+    counted = [(len(held) + len(held & names), c) for held, c in shared]
     most = max((n for n, _ in counted), default=0)
     return [c for n, c in counted if n == most] if most else []
 

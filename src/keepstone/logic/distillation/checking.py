@@ -174,7 +174,7 @@ _ORDER = re.compile(
 _REMINDER = re.compile(
     r"^(?:(?:please|always|just|and|so)[,\s]+|you (?:must|should|have to|need to|had better)(?:n['’]t| not)?\s+)*"
     r"(?:(?:remember|note|remind me|keep in mind|bear in mind)(?:\s+to (?:not|never) forget)?"
-    r"|(?:don['’]t|do not|never|must ?n['’]t|not)\s+forget|forget)"
+    r"|(?:don['’]t|do not|never|must ?n['’]t|not)\s+forget|forget)\b"
     r"(?:\s+(?:that|this|to)\b|\s+to remind me(?:\s+(?:that|to))?)?[\s,:;.!–—-]*"
     r"|^(?:请|麻烦|一定|千万|永远|要|帮我|给我|你|[，,\s])*(?:记住|记得|记下|别忘记?|不要忘记?|勿忘|提醒我?)"
     r"(?:了|啊|哈|哦|呀|吧|永远|别忘|提醒我|要|[，,：:！!。\s—])*",

@@ -149,22 +149,32 @@ def _number(written: str | None) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What one message tells of times: the dates it writes, the days that its words come to, and its own day."""
+    """What one message tells of times: the dates it writes, the days that its words come to, and its own day.
+
+    `near` are weekdays of which only the tense would tell whether the last or the next is meant.
+    """
 
     mentions: tuple[Mention, ...]
     ranges: tuple[tuple[date, date, Grain], ...]
     said: date | None
     durations: tuple[float, ...] = field(default=())
+    near: frozenset[int] = field(default=frozenset())
 
 
 def told(text: str, said_at: datetime | None, quantities: Iterable[Quantity]) -> Told:
     """Return what *text*, said at *said_at*, tells of times."""
     at = _aware(said_at)
+    written = mentions(text)
     ranges = tuple(_range(e, at.tzinfo or UTC) for e in find(text, at)) if at else ()
     years = tuple(
         q.value * q.unit[1] / (365.25 * 86_400) for q in quantities if q.unit is not None and q.dimension == "time"
     )
-    return Told(mentions(text), ranges, at.date() if at else None, years)
+    near = frozenset(int(m.weekday or 0) for m in written if m.weekday is not None and _BARE.match(text, m.span.start))
+    return Told(written, ranges, at.date() if at else None, years, near)
+
+
+# Chinese verbs have no tense.
+_BARE = re.compile("(?<![上下这本每个])[周星礼]")
 
 
 def _aware(at: datetime | None) -> datetime | None:
@@ -183,6 +193,7 @@ def _range(expression: TimeExpression, zone: tzinfo) -> tuple[date, date, Grain]
 
 def _unresolved(told: Told) -> Iterator[int]:
     """Yield the weekdays that a message names and that are of no day that is resolved."""
+    yield from told.near
     days = {day.weekday() for first, last, grain in told.ranges if grain in _DAYS for day in (first, last)}
     yield from (m.weekday for m in told.mentions if m.weekday is not None and m.weekday not in days)
 
@@ -224,11 +235,20 @@ class Calendar:
             return True
         if any(m.month == month and m.day == day and self._year_fits(m, year) for m in self._mentions):
             return True
-        if wanted.weekday() in self._loose_weekdays and any(abs((wanted - s).days) <= 7 for s in self._said):
+        if wanted in self._loose_days():
             return True
         in_month = any(m.month == month and m.day is None and self._year_fits(m, year) for m in self._mentions)
         alone = any(m.day == day and m.month is None for m in self._mentions)
         return alone and (in_month or any(abs((wanted - s).days) <= 62 for s in self._said))
+
+    def _loose_days(self) -> Iterator[date]:
+        """Yield the days of weekdays that may be the last or the next."""
+        for said in self._said:
+            for days in range(-7, 8):
+                if date.min.toordinal() <= said.toordinal() + days <= date.max.toordinal():
+                    day = date.fromordinal(said.toordinal() + days)
+                    if day.weekday() in self._loose_weekdays:
+                        yield day
 
     def _is_day(self, wanted: date, told: tuple[date, date, Grain]) -> bool:
         first, last, grain = told
@@ -258,7 +278,7 @@ class Calendar:
     def has_day(self, month: int | None, day: int) -> bool:
         """Return whether a day follows that is given without its year, or without its month."""
         days = [d for first, last, grain in self._ranges if grain in _DAYS for d in (first, last)]
-        days += self._said if month is not None else []
+        days += (*self._said, *self._loose_days()) if month is not None else ()
         if any(d.day == day and month in (None, d.month) for d in days):
             return True
         if any(m.day == day and (month is None or m.month in (None, month)) for m in self._mentions):

@@ -121,7 +121,8 @@ def _is_measure(token: str) -> bool:
 
 def is_ordinary_opener(low: str) -> bool:
     """Return whether a word that begins a sentence, in lower case, is none that could be a name there."""
-    return low in OPENERS or low in GENERIC or low in STOP_WORDS or low.endswith(_ORDINARY_ENDING)
+    ordinary = low in OPENERS or low in GENERIC or low in STOP_WORDS or low in CALENDAR_WORDS
+    return ordinary or low.endswith(_ORDINARY_ENDING)
 
 
 def _begins_with_name(written: str, low: str, following: str) -> bool:

@@ -76,7 +76,7 @@ def turned_round(text: str, grounds: Grounds) -> str | None:
             ]
             if not following or following[0] not in stated:
                 continue
-        if root in stated and root not in plain and (word not in STOP_WORDS or word == "been"):
+        if root in stated and root not in plain and (word not in STOP_WORDS or word in ("been", "have")):
             return f"Its sources deny what it states with “{word}”."
     return _has_what_is_missing(text, grounds.cited_text)
 

@@ -100,11 +100,18 @@ def share_said(text: str, grounds: Grounds) -> float:
     said, total = _spaced(text, grounds)
     for match in HAN_RUN.finditer(text):
         run = match[0]
-        pieces = [p for _, part in unsaid(run, grounds.pairs) for p in without_generic(part) if _counts(p)]
-        missing = sum(1 - (SINGLE if c in grounds.pairs else 0.0) for piece in pieces for c in piece)
-        held = sum(len(p) for p in without_generic(run) if _counts(p))
-        total += max(held, missing) / 2
-        said += max(held - missing, 0) / 2
+        strange = {start + i for start, part in unsaid(run, grounds.pairs) for i in range(len(part))}
+        held, missing, at = 0, 0.0, 0
+        for piece in without_generic(run):
+            at = run.index(piece, at)
+            if _counts(piece):
+                held += len(piece)
+                missing += sum(
+                    1 - SINGLE * (run[i] in grounds.pairs) for i in range(at, at + len(piece)) if i in strange
+                )
+            at += len(piece)
+        total += held / 2
+        said += (held - missing) / 2
     return said / total if total else 1.0
 
 
