@@ -7,20 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from keepstone.logic.distillation.grounds import WORD, Grounds
+from keepstone.logic.distillation.grounds import SHORT, WORD, Grounds
 from keepstone.logic.distillation.hanzi import simplified
 from keepstone.logic.distillation.names import CALENDAR_WORDS, SURNAMES, is_ordinary_opener, name_words
-from keepstone.logic.distillation.wording import GENERIC_CHARACTERS, OPENERS, without_generic
+from keepstone.logic.distillation.wording import GENERIC_CHARACTERS, OPENERS, REMINDER, without_generic
 from keepstone.logic.people import is_about_someone_else, names_relation, relation_spans, relations
 from keepstone.logic.text import CJK, stem, tokens
 
 HAN = re.compile(f"[{CJK}]")
-# A message of so few characters leans on what was said before it.
-SHORT = 40
 
 _CLAUSE_END = re.compile(
     r"[.!?;。！？；\n]+|,\s+(?:and|but|while|whereas|so)\s+|\s(?:but|while|whereas)\s|，"
-    r"|(?:,|\sand)\s+(?=(?:my|our)\s+[\w'’-]+(?:\s[A-Z]\w*)?\s[a-z]+|(?:i|he|she)(?:['’]\w+)?\s)",
+    r"|(?:,|\sand)\s+(?=(?:my|our)\s+[\w'’-]+(?:\s[A-Z]\w*)?\s[a-z]+|(?:i|he|she)(?:['’]\w+)?\s)"
+    r"|\sand\s+(?=(?-i:[A-Z])[\w'’-]+\s(?:is|was|has|had|can|will|[a-z]+s|[a-z]+ed)\b)",
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"[.!?;。！？；\n]+")
@@ -76,17 +75,20 @@ def _read_clauses(text: str) -> Iterator[Statement]:
 
 
 def _statement(clause: str) -> Statement:
+    clause = _OPENING.sub("", clause)
+    clause = REMINDER.sub("", clause) or clause
     people = _relation_names(clause)
     rest = _OWNED.sub(" ", clause) if people else clause
     if is_about_someone_else(clause):
         return Statement(clause, "" if _FIRST.search(rest) else "other", people)
-    head = _OPENING.sub("", clause)
-    named = _NAME_HEAD.match(head) or _CHINESE_NAME_HEAD.match(head)
-    if named and not is_ordinary_opener(named[1].lower()) and not _FIRST.search(head):
+    named = _NAME_HEAD.match(clause) or _CHINESE_NAME_HEAD.match(clause)
+    if named and not is_ordinary_opener(named[1].lower()) and not _FIRST.search(clause):
         return Statement(clause, "other", frozenset({named[1].lower()}))
     if _FIRST.search(clause):
         return Statement(clause, "self", frozenset())
-    return Statement(clause, "other" if re.match(r"(?:he|she|they)\b|[他她]", head, re.IGNORECASE) else "", frozenset())
+    return Statement(
+        clause, "other" if re.match(r"(?:he|she|they)\b|[他她]", clause, re.IGNORECASE) else "", frozenset()
+    )
 
 
 def _said_in(grounds: Grounds, text: str) -> Iterator[Statement]:
@@ -127,7 +129,12 @@ def _reached(grounds: Grounds) -> frozenset[str]:
     reached = _relation_names("\n".join((said, *(k.text for k in grounds.rests_on))))
     if _THIRD.search(said) or len(said) < SHORT:
         reached |= _relation_names(grounds.names_text)
+    if _AT_WORK.search(said):
+        reached |= {"colleague", "boss"}
     return reached | frozenset(r for name, held in _links(grounds.names_text) if _names(name, said) for r in held)
+
+
+_AT_WORK = re.compile(r"\b(?:from|at) (?:work|the office)\b|公司|单位|[部门组]里", re.IGNORECASE)
 
 
 def _is_trade(word: str, text: str) -> bool:

@@ -17,6 +17,8 @@ from keepstone.logic.distillation.proposals import Known, Proposal, Source
 from keepstone.logic.distillation.quantities import Clock, Quantity, clocks, covered, quantities
 from keepstone.logic.text import CJK, stem
 
+# A message of so few characters leans on what was said before it.
+SHORT = 40
 WORD = re.compile(r"[^\W_]+(?:[.'’&+#-]*[^\W_]+)*[+#]*")
 _LATIN_WORD = re.compile(rf"(?:(?![{CJK}])[^\W_])+")
 HAN_RUN = re.compile(rf"[{CJK}]+")
@@ -83,9 +85,9 @@ class Grounds:
 
     @cached_property
     def speakers(self) -> tuple[str, ...]:
-        """Who speaks in the messages named, and around them if these speak of somebody by a pronoun."""
+        """Who speaks in the messages named, and around them if these are short or speak of somebody by a pronoun."""
         found = [s.speaker for s in self.cited if s.speaker]
-        if _ANAPHOR.search(self.cited_text):
+        if len(self.cited_text) < SHORT or _ANAPHOR.search(self.cited_text):
             found += [s.speaker for s in self.context if s.speaker]
         return tuple(simplified(n) for n in dict.fromkeys(found))
 

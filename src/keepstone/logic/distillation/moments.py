@@ -7,6 +7,7 @@ part by part, since a part that was never said is invented.
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
@@ -58,11 +59,15 @@ _PATTERNS = tuple(
         r"(?<!\d)(?P<y>\d{4})[-/.](?P<m>\d\d?)[-/.](?P<d>\d\d?)(?!\d)",
         r"(?<![\d-])(?P<y>(?:19|20)\d\d)-(?P<m>0[1-9]|1[0-2])(?![\d-])",
         r"(?<![\d/])(?P<m>\d\d?)/(?P<d>\d\d?)/(?P<y>\d{4})(?!\d)",
+        rf"(?:{_HAN_YEAR})?{_HAN_MONTH}(?:份)?的?(?P<last>最后一天)",
         rf"{_HAN_YEAR}{_HAN_MONTH}{_HAN_DAY}{_HAN_D2}",
         rf"{_HAN_YEAR}(?P<decade>代)?的?(?:{_HAN_MONTH})?",
         rf"{_HAN_MONTH}{_HAN_DAY[:-1]}{_HAN_D2}".replace("[日号]", "[日号]"),
         rf"{_HAN_MONTH}(?:份)?",
         rf"(?<![\d.:]){_HAN_DAY[:-1]}(?![线楼码])",
+        rf"\b(?P<last>last)\sday\sof\s{_MONTH_WORD}(?:,?\s(?:of\s)?{_YEAR}\b)?",
+        r"(?P<newyear>\bnew year(?:['’]s day)?\b(?!['’]s eve)|元旦)"
+        r"|(?P<christmas>\bchristmas(?: day)?\b(?! eve)|圣诞节?)",
         rf"\b{_ORDINAL}\s(?:day\s)?of\s{_MONTH_WORD}(?:,?\s(?:of\s)?{_YEAR}\b)?",
         rf"\b(?-i:(?=[A-Z])){_MONTH_WORD}\s(?:the\s)?{_ORDINAL}\b(?:,?\s(?:of\s)?{_YEAR}\b)?",
         rf"\b{_MONTH_WORD}\sthe\s{_D}\b(?:,?\s(?:of\s)?{_YEAR}\b)?",
@@ -119,6 +124,10 @@ def _read(match: re.Match[str], index: int) -> Iterator[Mention]:
         year *= 10
     if year is not None and year < 100:
         year += 1900 if year > 30 else 2000
+    if groups.get("newyear") or groups.get("christmas"):
+        month, day = (1, 1) if groups.get("newyear") else (12, 25)
+    if groups.get("last") and month is not None and 1 <= month <= 12:
+        day = monthrange(year or 2023, month)[1]
     if month is not None and day is not None and month > 12 >= day and "/" in match[0]:
         month, day = day, month
     if (month is not None and not 1 <= month <= 12) or (day is not None and not 1 <= day <= 31):
@@ -272,6 +281,10 @@ class Calendar:
             if grain is Grain.MONTH and first <= date(year or first.year, month, 1) <= last:
                 return True
         if any(s.month == month and year in (None, s.year) for s in self._said):
+            return True
+        # Nine years next month: the month of the one, the year of the other.
+        counted = {s.year - whole for s, years in self._durations for whole in (int(years), int(years) + 1)}
+        if year in counted and any(first.month == last.month == month for first, last, _ in self._ranges):
             return True
         return any(m.month == month and (year is None or self._year_fits(m, year)) for m in self._mentions)
 

@@ -21,6 +21,8 @@ SINGLE = 2 / 3
 # Words of one family begin alike.
 PREFIX = 5
 ENUMERATED_MAX = 6
+# What a name that was said counts for, beside a word.
+NAME = 0.25
 
 
 def strange_number(text: str, grounds: Grounds) -> str | None:
@@ -166,6 +168,7 @@ def _counts(piece: str) -> bool:
 
 def _spaced(text: str, grounds: Grounds) -> tuple[float, float]:
     names = name_words(text) | grounds.own_names
+    names_said = {stem(n) for n in names - grounds.own_names} & grounds.stems
     said = total = 0.0
     for word in re.findall(rf"(?:(?![{CJK}\d_])\w)+(?:['’](?:(?![{CJK}\d_])\w)+)?", text.lower()):
         word = re.sub(r"['’]s$", "", word)
@@ -176,7 +179,7 @@ def _spaced(text: str, grounds: Grounds) -> tuple[float, float]:
         root = stem(word)
         family = len(word) >= PREFIX and any(w.startswith(word[:PREFIX]) for w in grounds.words)
         said += word in grounds.words or root in grounds.stems or family
-    return said, total
+    return said + NAME * len(names_said), total + NAME * len(names_said)
 
 
 def _is_generic(word: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 # Subjects and roles, what somebody does with a thing, and how it is put.
 GENERIC = frozenset(
     """
@@ -133,4 +135,15 @@ CHINESE_NEGATION = r"[不没勿]|未(?![来婚])|无(?![锡论线])|非(?![洲�
 CHINESE_NEGATIVE = CHINESE_NEGATION + (
     "|讨厌|反感|厌恶|受不了|戒|停|放弃|辞|离|搬|卖|取消|丢|失|分手|过敏|忌|避|拒|禁|素|以前|之前|改|换|退|免|少|怕|错|完"
     "|结束|去世|过世|断|空|单身|除了|只|其实"
+)
+
+# What opens a reminder: it says something itself, or is an echo of one.
+REMINDER = re.compile(
+    r"^(?:(?:please|always|just|and|so)[,\s]+|you (?:must|should|have to|need to|had better)(?:n['’]t| not)?\s+)*"
+    r"(?:(?:remember|note|remind me|keep in mind|bear in mind)(?:\s+to (?:not|never) forget)?"
+    r"|(?:don['’]t|do not|never|must ?n['’]t|not)\s+forget|forget)\b"
+    r"(?:\s+(?:that|this|to)\b|\s+to remind me(?:\s+(?:that|to))?)?[\s,:;.!–—-]*"
+    r"|^(?:请|麻烦|一定|千万|永远|要|帮我|给我|你|[，,\s])*(?:记住|记得|记下|别忘记?|不要忘记?|勿忘|提醒我?)"
+    r"(?:了|啊|哈|哦|呀|吧|永远|别忘|提醒我|要|[，,：:！!。\s—])*",
+    re.IGNORECASE,
 )
