@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from keepstone.logic.distillation.grounds import SHORT, WORD, Grounds
+from keepstone.logic.distillation.grounds import SHORT, Grounds
 from keepstone.logic.distillation.hanzi import simplified
 from keepstone.logic.distillation.names import CALENDAR_WORDS, SURNAMES, is_ordinary_opener, name_words
+from keepstone.logic.distillation.reading import TEXTS, WORD
 from keepstone.logic.distillation.wording import GENERIC_CHARACTERS, OPENERS, REMINDER, without_generic
 from keepstone.logic.people import is_about_someone_else, names_relation, relation_spans, relations
 from keepstone.logic.text import CJK, stem, tokens
@@ -131,7 +132,7 @@ def _reached(grounds: Grounds) -> frozenset[str]:
         reached |= _relation_names(grounds.names_text)
     if _AT_WORK.search(said):
         reached |= {"colleague", "boss"}
-    return reached | frozenset(r for name, held in _links(grounds.names_text) if _names(name, said) for r in held)
+    return reached | frozenset(r for name, held in _all_links(grounds) if _names(name, said) for r in held)
 
 
 _AT_WORK = re.compile(r"\b(?:from|at) (?:work|the office)\b|公司|单位|[部门组]里", re.IGNORECASE)
@@ -152,7 +153,11 @@ _NAME_BEFORE = re.compile(
 )
 
 
-@lru_cache(maxsize=64)
+def _all_links(grounds: Grounds) -> Iterator[tuple[str, frozenset[str]]]:
+    return (link for text in grounds.names_texts for link in _links(text))
+
+
+@lru_cache(maxsize=TEXTS)
 def _links(text: str) -> tuple[tuple[str, frozenset[str]], ...]:
     """Return the names that stand beside a relation, in lower case, each with what it may be."""
     found: list[tuple[str, frozenset[str]]] = []
@@ -269,7 +274,7 @@ def _person_at_head(rest: str, grounds: Grounds) -> frozenset[str]:
     if not meant:
         return frozenset()
     here = [(name, held) for name, held in _links(rest) if not HAN.match(name) or _is_marked(name, rest)]
-    called = {name for name, held in (*here, *_links(grounds.names_text)) if held & meant}
+    called = {name for name, held in (*here, *_all_links(grounds)) if held & meant}
     return meant | called
 
 

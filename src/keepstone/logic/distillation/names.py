@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from keepstone.logic.distillation.grounds import HAN_RUN, WORD, Grounds
+from keepstone.logic.distillation.grounds import Grounds
+from keepstone.logic.distillation.reading import HAN_RUN, WORD
 from keepstone.logic.distillation.wording import GENERIC, GENERIC_CHARACTERS, OPENERS, without_generic
 from keepstone.logic.people import PEOPLE_WORDS
 from keepstone.logic.text import CJK, STOP_WORDS, stem

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
-from keepstone.logic.distillation.grounds import HAN_RUN, Grounds, numbers_of
+from keepstone.logic.distillation.grounds import Grounds
 from keepstone.logic.distillation.moments import mentions, unsupported_date
 from keepstone.logic.distillation.names import CALENDAR_WORDS, name_words, strange_pieces, unsaid
 from keepstone.logic.distillation.proposals import Bound
 from keepstone.logic.distillation.quantities import UNIT_WORDS, Quantity, covered, quantities
+from keepstone.logic.distillation.reading import HAN_RUN, numbers_of
 from keepstone.logic.distillation.wording import GENERIC, GENERIC_CHARACTERS, without_generic
 from keepstone.logic.people import PEOPLE_WORDS, relations
 from keepstone.logic.text import CJK, STOP_WORDS, stem
@@ -27,7 +28,7 @@ NAME = 0.25
 
 def strange_number(text: str, grounds: Grounds) -> str | None:
     """Return the first number or time in *text*, in simplified characters, that does not follow; None if all do."""
-    found = numbers_of(text, [(m.span.start, m.span.end) for m in mentions(text)])
+    found = numbers_of(text)
     told = grounds.numbers
     for clock in found.clocks:
         hour = clock.minutes / 60
@@ -177,7 +178,7 @@ def _spaced(text: str, grounds: Grounds) -> tuple[float, float]:
             continue
         total += 1
         root = stem(word)
-        family = len(word) >= PREFIX and any(w.startswith(word[:PREFIX]) for w in grounds.words)
+        family = len(word) >= PREFIX and grounds.begins(word, PREFIX)
         said += word in grounds.words or root in grounds.stems or family
     return said + NAME * len(names_said), total + NAME * len(names_said)
 
