@@ -17,7 +17,7 @@ _ENGLISH = (
     "colleagues coworker coworkers boss manager supervisor landlord landlady tenant teacher tutor professor "
     "lecturer classmate classmates teammate coach doctor dentist lawyer accountant agent hairdresser barber "
     "therapist nurse vet priest godson goddaughter godmother godfather relatives family guy lad lady man woman "
-    "people girl girls boy boys"
+    "people girl girls boy boys folks youngest eldest"
 )
 _IN_LAW = r"(?:mother|father|sister|brother|son|daughter)-in-law|in-laws"
 KIN = "|".join((_IN_LAW, *sorted(_ENGLISH.split(), key=len, reverse=True)))
@@ -28,7 +28,7 @@ _CHINESE = (
     "表姐 表妹 堂哥 堂弟 堂姐 堂妹 儿子 女儿 闺女 孩子 孙子 孙女 老公 老婆 爱人 丈夫 妻子 先生 太太 媳妇 女朋友 "
     "男朋友 对象 未婚夫 未婚妻 前任 前夫 前妻 朋友 闺蜜 发小 哥们儿 哥们 同事 同学 同桌 室友 舍友 邻居 领导 "
     "老板 上司 经理 主管 老师 导师 教授 班长 师傅 师兄 师姐 师弟 师妹 房东 房客 亲戚 亲家 医生 教练 老伴 队友 "
-    "客户 学生 丈母娘 老丈人 小姑娘 丫头 臭小子"
+    "客户 学生 丈母娘 老丈人 小姑娘 丫头 臭小子 爸妈"
 )
 CHINESE_KIN = "|".join(sorted(_CHINESE.split(), key=len, reverse=True))
 # What may stand between "my" and the person: "my old school friend", 我高中同桌, 我对门的大姐.
@@ -53,7 +53,7 @@ _CHINESE_MENTION = re.compile(f"{CHINESE_KIN}|我们|咱们?")
 _RELATIONS = """
 mother: parent family relatives | mum mom mommy mother mama | 妈妈 母亲 妈 娘 老妈
 father: parent family relatives | dad daddy father papa | 爸爸 父亲 爸 爹 老爸
-parent: family relatives | parent parents | 父母 爸妈 爹妈
+parent: family relatives | parent parents folks | 父母 爸妈 爹妈
 sister: sibling family relatives | sister | 姐姐 妹妹 姐 妹 姐妹
 brother: sibling family relatives | brother | 哥哥 弟弟 哥 弟 兄弟
 sibling: family relatives | sibling siblings | 兄弟姐妹
@@ -77,7 +77,7 @@ sister-in-law: family relatives | | 嫂子 弟妹 小姑子 小姨子
 brother-in-law: family relatives | | 姐夫 妹夫 小舅子
 son: child family | son sons boy boys | 儿子 臭小子
 daughter: child family | daughter daughters girl girls | 女儿 闺女 丫头 小姑娘
-child: family | kid kids child children | 孩子 小孩 宝宝 娃
+child: family | kid kids child children youngest eldest | 孩子 小孩 宝宝 娃
 wife: spouse family | wife | 老婆 妻子 太太 媳妇
 husband: spouse family | husband | 老公 丈夫
 spouse: family | spouse partner | 爱人 对象 伴侣 配偶 老伴

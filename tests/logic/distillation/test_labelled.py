@@ -24,7 +24,7 @@ def test_few_facts_are_judged_wrongly(split: str, language: str | None, good: bo
 def test_the_set_is_large_enough_and_half_of_it_bad() -> None:
     counts = Counter((c.language, c.good) for c in cases())
     assert all(counts[language, good] >= 100 for language in LANGUAGES for good in (True, False))
-    assert all(len(judged(split)[good]) >= 70 for split in SPLITS for good in (True, False))
+    assert all(len(judged(split)[good]) >= 60 for split in SPLITS for good in (True, False))
 
 
 def test_no_case_is_there_twice() -> None:

@@ -7,20 +7,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from keepstone.logic.distillation.grounds import WORD, Grounds
+from keepstone.logic.distillation.grounds import SHORT, Grounds
 from keepstone.logic.distillation.hanzi import simplified
-from keepstone.logic.distillation.names import SURNAMES, is_ordinary_opener, name_words
-from keepstone.logic.distillation.wording import GENERIC_CHARACTERS, OPENERS, without_generic
+from keepstone.logic.distillation.names import CALENDAR_WORDS, SURNAMES, is_ordinary_opener, name_words
+from keepstone.logic.distillation.reading import TEXTS, WORD
+from keepstone.logic.distillation.wording import GENERIC_CHARACTERS, OPENERS, REMINDER, without_generic
 from keepstone.logic.people import is_about_someone_else, names_relation, relation_spans, relations
 from keepstone.logic.text import CJK, stem, tokens
 
 HAN = re.compile(f"[{CJK}]")
-# A message of so few characters leans on what was said before it.
-SHORT = 40
 
 _CLAUSE_END = re.compile(
     r"[.!?;。！？；\n]+|,\s+(?:and|but|while|whereas|so)\s+|\s(?:but|while|whereas)\s|，"
-    r"|(?:,|\sand)\s+(?=(?:my|our)\s+[\w'’-]+(?:\s[A-Z]\w*)?\s[a-z]+|(?:i|he|she)(?:['’]\w+)?\s)",
+    r"|(?:,|\sand)\s+(?=(?:my|our)\s+[\w'’-]+(?:\s[A-Z]\w*)?\s[a-z]+|(?:i|he|she)(?:['’]\w+)?\s)"
+    r"|\sand\s+(?=(?-i:[A-Z])[\w'’-]+\s(?:is|was|has|had|can|will|[a-z]+s|[a-z]+ed)\b)",
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"[.!?;。！？；\n]+")
@@ -76,17 +76,20 @@ def _read_clauses(text: str) -> Iterator[Statement]:
 
 
 def _statement(clause: str) -> Statement:
+    clause = _OPENING.sub("", clause)
+    clause = REMINDER.sub("", clause) or clause
     people = _relation_names(clause)
     rest = _OWNED.sub(" ", clause) if people else clause
     if is_about_someone_else(clause):
         return Statement(clause, "" if _FIRST.search(rest) else "other", people)
-    head = _OPENING.sub("", clause)
-    named = _NAME_HEAD.match(head) or _CHINESE_NAME_HEAD.match(head)
-    if named and not is_ordinary_opener(named[1].lower()) and not _FIRST.search(head):
+    named = _NAME_HEAD.match(clause) or _CHINESE_NAME_HEAD.match(clause)
+    if named and not is_ordinary_opener(named[1].lower()) and not _FIRST.search(clause):
         return Statement(clause, "other", frozenset({named[1].lower()}))
     if _FIRST.search(clause):
         return Statement(clause, "self", frozenset())
-    return Statement(clause, "other" if re.match(r"(?:he|she|they)\b|[他她]", head, re.IGNORECASE) else "", frozenset())
+    return Statement(
+        clause, "other" if re.match(r"(?:he|she|they)\b|[他她]", clause, re.IGNORECASE) else "", frozenset()
+    )
 
 
 def _said_in(grounds: Grounds, text: str) -> Iterator[Statement]:
@@ -127,7 +130,12 @@ def _reached(grounds: Grounds) -> frozenset[str]:
     reached = _relation_names("\n".join((said, *(k.text for k in grounds.rests_on))))
     if _THIRD.search(said) or len(said) < SHORT:
         reached |= _relation_names(grounds.names_text)
-    return reached | frozenset(r for name, held in _links(grounds.names_text) if _names(name, said) for r in held)
+    if _AT_WORK.search(said):
+        reached |= {"colleague", "boss"}
+    return reached | frozenset(r for name, held in _all_links(grounds) if _names(name, said) for r in held)
+
+
+_AT_WORK = re.compile(r"\b(?:from|at) (?:work|the office)\b|公司|单位|[部门组]里", re.IGNORECASE)
 
 
 def _is_trade(word: str, text: str) -> bool:
@@ -145,7 +153,11 @@ _NAME_BEFORE = re.compile(
 )
 
 
-@lru_cache(maxsize=64)
+def _all_links(grounds: Grounds) -> Iterator[tuple[str, frozenset[str]]]:
+    return (link for text in grounds.names_texts for link in _links(text))
+
+
+@lru_cache(maxsize=TEXTS)
 def _links(text: str) -> tuple[tuple[str, frozenset[str]], ...]:
     """Return the names that stand beside a relation, in lower case, each with what it may be."""
     found: list[tuple[str, frozenset[str]]] = []
@@ -159,7 +171,7 @@ def _links(text: str) -> tuple[tuple[str, frozenset[str]], ...]:
 
 def _may_name(name: str) -> bool:
     if not HAN.match(name):
-        return not is_ordinary_opener(name.lower())
+        return name.lower() not in CALENDAR_WORDS
     begins = name[0] in "小老阿大" or name[0] not in GENERIC_CHARACTERS
     return begins and bool(without_generic(name, least=2)) and not relations(name)
 
@@ -262,7 +274,7 @@ def _person_at_head(rest: str, grounds: Grounds) -> frozenset[str]:
     if not meant:
         return frozenset()
     here = [(name, held) for name, held in _links(rest) if not HAN.match(name) or _is_marked(name, rest)]
-    called = {name for name, held in (*here, *_links(grounds.names_text)) if held & meant}
+    called = {name for name, held in (*here, *_all_links(grounds)) if held & meant}
     return meant | called
 
 
@@ -290,10 +302,12 @@ def _is_owned_by_another(text: str, grounds: Grounds) -> bool:
 
 
 def _carrying(text: str, grounds: Grounds) -> list[Statement]:
-    """Return the clauses that hold the most of what *text* states."""
+    """Return the clauses that hold the most of what *text* states; a name counts for two."""
     skip = frozenset(stem(w) for w in (*subject_of(text, grounds).words, *grounds.own_names, *relations(text)))
     stated = content_of(_without_people(text)) - skip
-    counted = [(len(stated & content_of(c.text)), c) for c in _said_in(grounds, text)]
+    names = frozenset(stem(w) for w in name_words(text)) - skip
+    shared = [(stated & content_of(c.text), c) for c in _said_in(grounds, text)]
+    counted = [(len(held) + len(held & names), c) for held, c in shared]
     most = max((n for n, _ in counted), default=0)
     return [c for n, c in counted if n == most] if most else []
 

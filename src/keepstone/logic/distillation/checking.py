@@ -32,7 +32,7 @@ from keepstone.logic.distillation.support import (
     strange_rate,
     unsaid_word,
 )
-from keepstone.logic.distillation.wording import CHINESE_NEGATIVE, ENGLISH_NEGATIVE
+from keepstone.logic.distillation.wording import CHINESE_NEGATIVE, ENGLISH_NEGATIVE, REMINDER
 from keepstone.logic.text import tokens
 from keepstone.results import Refused
 from keepstone.types import Kind
@@ -170,24 +170,14 @@ _ORDER = re.compile(
     r"|\bsystem prompt\b|系统提示",
     re.IGNORECASE,
 )
-# What opens a reminder: it says something itself, or is an echo of one.
-_REMINDER = re.compile(
-    r"^(?:(?:please|always|just|and|so)[,\s]+|you (?:must|should|have to|need to|had better)(?:n['’]t| not)?\s+)*"
-    r"(?:(?:remember|note|remind me|keep in mind|bear in mind)(?:\s+to (?:not|never) forget)?"
-    r"|(?:don['’]t|do not|never|must ?n['’]t|not)\s+forget|forget)"
-    r"(?:\s+(?:that|this|to)\b|\s+to remind me(?:\s+(?:that|to))?)?[\s,:;.!–—-]*"
-    r"|^(?:请|麻烦|一定|千万|永远|要|帮我|给我|你|[，,\s])*(?:记住|记得|记下|别忘记?|不要忘记?|勿忘|提醒我?)"
-    r"(?:了|啊|哈|哦|呀|吧|永远|别忘|提醒我|要|[，,：:！!。\s—])*",
-    re.IGNORECASE,
-)
 _REMINDS = re.compile(r"\b(?:remember|remind|forget|note|mind)\b|[记忘]|提醒", re.IGNORECASE)
 
 
 def _is_instruction(text: str, grounds: Grounds) -> bool:
     """Return whether *text* only tells somebody what to do; a reminder that was said states what it reminds of."""
-    if _ORDER.search(text) and not _REMINDER.match(text):
+    if _ORDER.search(text) and not REMINDER.match(text):
         return True
-    opening = _REMINDER.match(text)
+    opening = REMINDER.match(text)
     if opening is None:
         return False
     rest = text[opening.end() :]

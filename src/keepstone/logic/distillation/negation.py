@@ -76,7 +76,7 @@ def turned_round(text: str, grounds: Grounds) -> str | None:
             ]
             if not following or following[0] not in stated:
                 continue
-        if root in stated and root not in plain and (word not in STOP_WORDS or word == "been"):
+        if root in stated and root not in plain and (word not in STOP_WORDS or word in ("been", "have")):
             return f"Its sources deny what it states with “{word}”."
     return _has_what_is_missing(text, grounds.cited_text)
 
@@ -131,9 +131,15 @@ def _denies_what_is_said(text: str, grounds: Grounds) -> str | None:
     return None
 
 
+# One thing is liked better than another.
+_RATHER = re.compile(r"\bprefer\w*\b.*\b(?:to|over|than|instead)\b|比|而不是", re.IGNORECASE)
+
+
 def _only_loathed(text: str, likes: re.Pattern[str], loathes: re.Pattern[str], grounds: Grounds) -> bool:
     """Return whether the messages named speak of dislike alone, where they speak of the fact's subject and object."""
     said = grounds.cited_text
+    if _RATHER.search(text):
+        return False
     if bool(loathes.search(said)) and not likes.search(loathes.sub(" ", said)):
         return True
     stated = content_of(likes.sub(" ", text)) - subject_of(text, grounds).words
