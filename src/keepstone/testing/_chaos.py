@@ -8,7 +8,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from keepstone.logic.ids import bucket, bucket_of
+from keepstone.logic.entities import name_id, name_keys
+from keepstone.logic.ids import bucket, bucket_of, partition
+from keepstone.naming import Mention
 from keepstone.operations import (
     AddMemory,
     AppendMessage,
@@ -19,6 +21,7 @@ from keepstone.operations import (
     Feedback,
     Finish,
     Join,
+    MergeNames,
     Operation,
     Restore,
     Retire,
@@ -26,6 +29,7 @@ from keepstone.operations import (
     Revert,
     SourceSpan,
     Supersede,
+    UnmergeNames,
 )
 from keepstone.results import Receipt
 from keepstone.testing._script import ALICE, START, Script
@@ -49,6 +53,17 @@ WORDS = (
     "tea coffee Lyon Paris garden river hiking piano dentist Tuesday moved bought likes sister Marta "
     "train blue small never every 上海 喜欢 喝茶 搬到 昨天 钢琴 妹妹"
 ).split()
+
+# What facts mention: some names are given by several, some to a person and to a place.
+MENTIONS = (
+    Mention(name="Marta", kind="person"),
+    Mention(name="Marta", kind="person", aliases=("妹妹", "Tita")),
+    Mention(name="Tita", kind="person"),
+    Mention(name="Lyon", kind="place"),
+    Mention(name="Lyon", kind="person", aliases=("Tuesday",)),
+    Mention(name="the Piano", kind="thing", aliases=("钢琴",)),
+)
+NAMES = tuple(key for mention in MENTIONS for key in name_keys(mention))
 
 
 class Chaos:
@@ -100,7 +115,7 @@ class Chaos:
         """Return one operation; mostly one that can be done."""
         makers = (
             self.say, self.say, self.say, self.again, self.fact, self.fact, self.revise, self.supersede, self.turn,
-            self.join, self.judge, self.work,
+            self.join, self.judge, self.work, self.merge,
         )  # fmt: skip
         return self.random.choice(makers)()
 
@@ -160,10 +175,23 @@ class Chaos:
             valid_from=since,
             valid_to=until,
             categories=self.random.choice(((), ("home",))),
+            entities=self.mentions(),
         )
         self.memories.append(made.memory.id)
         self.facts.append(made.memory.id)
         return made
+
+    def mentions(self) -> tuple[Mention, ...]:
+        """Return what something mentions, mostly something."""
+        return tuple(self.random.sample(MENTIONS, self.random.choice((0, 1, 1, 2))))
+
+    def merge(self) -> Operation:
+        """Merge two names, or take that back."""
+        scope = self.random.choice(SCOPES[:2])
+        one, into = (name_id(partition(scope), key) for key in self.random.sample(NAMES[:4], 2))
+        if self.random.random() < 0.3:
+            return UnmergeNames(scope=scope, one=one, into=into)
+        return MergeNames(scope=scope, one=one, into=into, reason="the same")
 
     def grounds(self, scope: Scope) -> tuple[str, ...]:
         """Return what a new memory of *scope* rests on: mostly earlier ones of its owner, if there are any."""
@@ -219,7 +247,10 @@ class Chaos:
         expected = self.random.choice((None, None, None, 1, 2))
         if self.random.random() < 0.3:
             return Revert(memory_id=self.some(), revision=1, expected_revision=expected)
-        return self.script.revise(self.some(), self.text(), metadata={"n": 9}, expected_revision=expected)
+        named = self.random.choice((None, None, self.mentions()))
+        return self.script.revise(
+            self.some(), self.text(), metadata={"n": 9}, expected_revision=expected, entities=named
+        )
 
     def supersede(self) -> Supersede:
         """Declare something no longer true."""
