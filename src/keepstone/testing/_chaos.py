@@ -9,6 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 from keepstone.logic.entities import name_id, name_keys
+from keepstone.logic.entities.folding import NameKey
+from keepstone.logic.entities.registry import owner_of
 from keepstone.logic.ids import bucket, bucket_of, partition
 from keepstone.naming import Mention
 from keepstone.operations import (
@@ -63,7 +65,6 @@ MENTIONS = (
     Mention(name="Lyon", kind="person", aliases=("Tuesday",)),
     Mention(name="the Piano", kind="thing", aliases=("钢琴",)),
 )
-NAMES = tuple(key for mention in MENTIONS for key in name_keys(mention))
 
 
 class Chaos:
@@ -76,6 +77,8 @@ class Chaos:
         self.messages: list[tuple[str, Scope]] = []
         self.spoken: list[AppendMessage] = []
         self.facts: list[str] = []
+        self.named: list[tuple[Scope, NameKey]] = []
+        self.merges: list[MergeNames] = []
         self.jobs: list[str] = []
         self.keys: list[Batch] = []
         self.repeated = False
@@ -179,6 +182,7 @@ class Chaos:
         )
         self.memories.append(made.memory.id)
         self.facts.append(made.memory.id)
+        self.named += [(scope, key) for mention in made.memory.entities for key in name_keys(mention)]
         return made
 
     def mentions(self) -> tuple[Mention, ...]:
@@ -186,12 +190,19 @@ class Chaos:
         return tuple(self.random.sample(MENTIONS, self.random.choice((0, 1, 1, 2))))
 
     def merge(self) -> Operation:
-        """Merge two names, or take that back."""
-        scope = self.random.choice(SCOPES[:2])
-        one, into = (name_id(partition(scope), key) for key in self.random.sample(NAMES[:4], 2))
-        if self.random.random() < 0.3:
-            return UnmergeNames(scope=scope, one=one, into=into)
-        return MergeNames(scope=scope, one=one, into=into, reason="the same")
+        """Merge two names, or take that back; mostly such as a scope has."""
+        if not self.named:
+            return self.fact()
+        scope, key = self.random.choice(self.named[-8:])
+        others = [k for s, k in self.named if partition(s) == partition(scope) and k != key] or [key]
+        home = partition(scope)
+        one, into = name_id(home, key), name_id(home, self.random.choice(others))
+        if self.merges and self.random.random() < 0.4:
+            made = self.random.choice(self.merges)
+            return UnmergeNames(scope=made.scope, one=made.one, into=made.into)
+        whose = self.random.choice((owner_of(scope), owner_of(scope), scope))
+        self.merges.append(MergeNames(scope=whose, one=one, into=into, reason=self.random.choice((None, "the same"))))
+        return self.merges[-1]
 
     def grounds(self, scope: Scope) -> tuple[str, ...]:
         """Return what a new memory of *scope* rests on: mostly earlier ones of its owner, if there are any."""
