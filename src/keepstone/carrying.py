@@ -8,7 +8,7 @@ from datetime import datetime
 from keepstone import door, ingest
 from keepstone.contract import Job, NewId
 from keepstone.logic.distillation.material import Material
-from keepstone.logic.distillation.planning import Step
+from keepstone.logic.distillation.planning import Step, mentions_of
 from keepstone.logic.ids import bucket
 from keepstone.logic.replay import statement_key
 from keepstone.logic.text import language
@@ -98,6 +98,7 @@ class Carrier:
             importance=IMPORTANT if proposal.section in IMPORTANT_SECTIONS else 0.5,
             trust=proposal.confidence,
             statement_key=statement_key(proposal.text, None, name, scope),
+            entities=mentions_of(proposal),
         )
         self._made.append(AddMemory(memory=memory))
         if step.target is not None:
@@ -131,6 +132,7 @@ class Carrier:
                 language=language(step.proposal.text),
                 statement_key=statement_key(step.proposal.text, None, target.name, target.scope),
                 expected_revision=target.revision,
+                entities=mentions_of(step.proposal) or None,
             )
         )
         self._join(step)

@@ -44,7 +44,8 @@ class CandidateQuery:
 
     `at` decides what has expired. `limit` bounds each signal's list, over all partitions. With `alike`, pairs of
     candidates whose cosine with each other is at least that are reported. `as_of` leaves out what did not hold then,
-    `known_at` what was not stored yet then (`Store.get` tells how it read).
+    `known_at` what was not stored yet then (`Store.get` tells how it read). `question` is the text in which the names
+    that the partition knows are looked for.
     """
 
     scope: Scope
@@ -61,6 +62,7 @@ class CandidateQuery:
     alike: float | None = None
     as_of: datetime | None = None
     known_at: datetime | None = None
+    question: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +77,8 @@ class Candidate:
     first memory of its stretch of conversation, -1 for what was not said; what follows is 0 without one. `window` is
     the BM25 of the passage and the WINDOW passages on both sides of it, `session_bm25` that of the whole stretch.
     `around` are the best centred cosines of the turn before the last, the last and the next one, as differences from
-    the mean of turns (`Conversation`); constants are in `logic.conversation`. `strength` is the memory's.
+    the mean of turns (`Conversation`); constants are in `logic.conversation`. `strength` is the memory's. `linked` is
+    the share of the entities that the question names, by any of their names, that the memory mentions.
     """
 
     memory_id: str
@@ -99,6 +102,7 @@ class Candidate:
     session_bm25: float = 0.0
     around: tuple[float, float, float] = (0.0, 0.0, 0.0)
     strength: float = 0.0
+    linked: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from keepstone.filters import of_owner
 from keepstone.limits import NO_SPENDING_LIMITS, SpendingLimits
 from keepstone.logic.distillation import planning
 from keepstone.logic.distillation.material import Material, Piece
+from keepstone.logic.entities import Registry
 from keepstone.logic.ids import bucket
 from keepstone.logic.ranking import WEIGHTS, calibration_of, rank
 from keepstone.logic.text import term_counts
@@ -107,7 +108,14 @@ class _Run:
             earlier=await self._earlier(pieces[0].message, set(found)),
             instructions=payload.get("instructions"),
             procedures=bool(payload.get("procedures")),
+            names=await self._names(),
         )
+
+    async def _names(self) -> dict[str, tuple[str, ...]]:
+        """Return by which names the owner's memories know what they are about."""
+        there = await self._of.store.naming(self._owner, self._now)
+        mine = tuple(n for n in there.named if n.scope.owner == self._owner.owner)
+        return Registry(replace(there, named=mine)).other_names() if mine else {}
 
     async def ask(self, request: ChatRequest, purpose: str) -> ChatReply:
         """Ask the model, and keep the receipt at once: what was spent was spent, whatever comes of it."""

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from keepstone.contract import EmbedderKey, Vector
+from keepstone.naming import Mention, Merge
 from keepstone.results import Receipt
 from keepstone.types import Change, Kind, LedgerMessage, MemoryRecord, Metadata, Scope, Span, Status
 
@@ -42,23 +43,12 @@ class SourceSpan:
     echo: bool = False
 
 
-EntityKind = Literal["person", "place", "organisation", "thing"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mention:
-    """Somebody or something that a memory names: the name as it stands, what sort it is, and other names for it."""
-
-    name: str
-    kind: EntityKind
-    aliases: tuple[str, ...] = ()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewMemory:
     """A memory to be written, with its units.
 
-    `statement_key` says who says what in which scope (`logic.replay`); None keeps it from being joined.
+    `statement_key` says who says what in which scope (`logic.replay`); None keeps it from being joined. `entities` are
+    what its text mentions.
     """
 
     id: str
@@ -80,6 +70,7 @@ class NewMemory:
     importance: float = 0.5
     trust: float = 1.0
     statement_key: bytes | None = None
+    entities: tuple[Mention, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +129,8 @@ class AddMemory:
 class Revise:
     """Give a memory a new revision; the old one stays in the history. `units` None keeps those of an equal text.
 
-    `new_categories` join those that the memory has, and stay when the revision is taken back.
+    `new_categories` join those that the memory has, and stay when the revision is taken back. `entities` are what the
+    new text mentions; None keeps those that it still names. Without units, the entities are those of before.
     """
 
     memory_id: str
@@ -150,6 +142,7 @@ class Revise:
     new_categories: tuple[str, ...] = ()
     statement_key: bytes | None = None
     expected_revision: int | None = None
+    entities: tuple[Mention, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,6 +268,28 @@ class Restore:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MergeNames:
+    """Take the names `one` and `into`, by their ids in the partition that *scope* owns, to be of one entity.
+
+    NotFoundError unless visible memories that *scope* sees mention both. A merge that is there is a `replay`.
+    """
+
+    scope: Scope
+    one: str
+    into: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnmergeNames:
+    """Take a MergeNames back, in the partition that *scope* owns; a `replay` if there is none."""
+
+    scope: Scope
+    one: str
+    into: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Enqueue:
     """Put a job into the durable queue, in the same transaction; `lane` keeps order among its jobs.
 
@@ -322,6 +337,7 @@ class ArchivedRevision:
     expires_at: datetime | None
     language: str
     at: datetime
+    entities: tuple[Mention, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -341,15 +357,17 @@ class ArchivedMemory:
     keeps_sources: bool = False
 
 
-ArchiveRow = LedgerMessage | ArchivedMemory | Change
+# A merge stands in the archive if it joins names of memories that are in it.
+ArchiveRow = LedgerMessage | ArchivedMemory | Change | Merge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     """Put one archived row back with its ids and times; one whose id is there already is a replay.
 
-    A message comes before the memories made from it, a memory before its changes; sequences are given anew in
-    the order of loading. `units` index the current revision of a memory, `older_units` the earlier ones by number.
+    A message comes before the memories made from it, a memory before its changes, merges last; sequences are given
+    anew in the order of loading. `units` index the current revision of a memory, `older_units` the earlier ones by
+    number.
     """
 
     row: ArchiveRow
@@ -373,6 +391,8 @@ Operation = (
     | Feedback
     | RetireScope
     | Restore
+    | MergeNames
+    | UnmergeNames
     | Enqueue
     | Finish
     | EnterCall

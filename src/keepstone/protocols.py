@@ -12,6 +12,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from keepstone.chat import ChatReply, ChatRequest
 from keepstone.contract import CandidateQuery, Candidates, EmbedderKey, Job, ListQuery, PendingUnit, Vector
+from keepstone.naming import Naming
 from keepstone.operations import AppendMessage, Applied, ArchiveRow, Batch
 from keepstone.results import JobStatus, Usage
 from keepstone.types import Change, ErasureReceipt, LedgerMessage, MemoryRecord, Page, Scope, Stats
@@ -38,7 +39,8 @@ class Store(Protocol):
     async def candidates(self, query: CandidateQuery) -> Candidates:
         """Return the best units by cosine, by BM25 and by the BM25 around them, united, with all raw signals.
 
-        In one snapshot. Without a query vector, only units that hold a term of the query.
+        In one snapshot. Without a query vector, only units that hold a term of the query. Those of the memories that
+        mention most of what the question names join them, the nearest by cosine (without a vector, by BM25) first.
         """
         ...
 
@@ -100,6 +102,14 @@ class Store(Protocol):
         """Return the visible memories that *scope* sees with a source among *message_ids*, oldest first.
 
         The ids are ours or the callers'.
+        """
+        ...
+
+    async def naming(self, scope: Scope, at: datetime, *, partitions_max: int = 1_000) -> Naming:
+        """Return what the visible memories that *scope* sees mention, but for those expired at *at*, and the merges.
+
+        Raises:
+            LimitError: the scope reaches memories with names in more than *partitions_max* partitions.
         """
         ...
 

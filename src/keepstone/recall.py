@@ -111,6 +111,7 @@ async def looked_for(embedder: Embedder | None, request: SearchRequest, *, now: 
         alike=None if question.intent is Intent.ANY else calibration.same_matter,
         as_of=request.as_of,
         known_at=request.known_at,
+        question=request.query,
     )
     return Look(query=query, calibration=calibration, question=question)
 

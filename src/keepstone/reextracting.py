@@ -142,6 +142,7 @@ async def accepted(
                     importance=record.importance,
                     trust=record.trust,
                     statement_key=statement_key(record.text, record.role, record.name, record.scope),
+                    entities=next((r.entities for r in row.revisions if r.number == record.revision), ()),
                 )
             )
         )

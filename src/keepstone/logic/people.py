@@ -149,6 +149,7 @@ def names_relation(meant: frozenset[str], told: frozenset[str]) -> bool:
 
 
 PEOPLE_WORDS = frozenset(_ENGLISH.split())
+CHINESE_PEOPLE_WORDS = frozenset(_CHINESE.split())
 
 
 def is_about_someone_else(statement: str) -> bool:

@@ -40,7 +40,8 @@ class Weights:
     when the question asks how things stood before). `time` and `number` are for passages that have what the question
     asks for, `period` for what was said or began in the time that it names, `newer` for the newest when it asks how
     things stand. `strength` is for what feedback and recall made strongest, and is taken off what they made weakest, so
-    that two memories further apart than twice this keep their order.
+    that two memories further apart than twice this keep their order. `entity` is for what mentions all that the
+    question names, by any of its names.
     """
 
     cosine: float = 0.5
@@ -63,6 +64,7 @@ class Weights:
     number: float = 0.8
     newer: float = 1.0
     strength: float = 1.0
+    entity: float = 1.5
     succession: bool = True
 
 
@@ -186,9 +188,7 @@ def rank(
         values = {**entries, **succeed(found, entries, question, calibration.same_matter)}
     joined = join(found, values)
     together = {p: joined.values.get(p, v) for p, v in values.items() if not merge or p not in joined.hidden}
-    before = question.intent is Intent.BEFORE
-    mark = -(weights.superseded_before if before else weights.superseded)
-    shifted = behind(found, together, mark, asks_before=before)
+    shifted = behind(found, together, *_marks(question, weights))
     ordered = _ordered(found, {**together, **shifted})
     if not include_outdated:
         ordered = [entry for entry in ordered if found.items[entry[1]].status is not Status.SUPERSEDED]
@@ -223,6 +223,12 @@ def rank(
     return ranked
 
 
+def _marks(question: Question, weights: Weights) -> tuple[float, bool]:
+    """What being superseded adds, and whether the question asks how things were."""
+    before = question.intent is Intent.BEFORE
+    return -(weights.superseded_before if before else weights.superseded), before
+
+
 def _best_units(found: Candidates, scales: Mapping[str, _Scale]) -> dict[int, float]:
     """Return the fused value of the best unit of each memory, by its place."""
     best: dict[str, tuple[float, int]] = {}
@@ -246,7 +252,7 @@ def _ordered(found: Candidates, values: Mapping[int, float]) -> list[tuple[float
 Part = tuple[str, float, float]
 SIGNALS = (
     "cosine", "bm25", "brevity", "neighbours", "window", "session", "size",
-    "speaker", "role", "question", "time", "number", "period", "someone else", "newer", "strength",
+    "speaker", "role", "question", "time", "number", "period", "someone else", "newer", "strength", "entity",
 )  # fmt: skip
 NOTHING_AROUND = (0.0, 0.0, 0.0, 0.0)
 # Cosine in deviations from the embedder's background, and the share of the BM25 that the query could reach.
@@ -337,6 +343,7 @@ class _Scale:
             "size": length,
             "newer": float(candidate.recency),
             "strength": candidate.strength,
+            "entity": candidate.linked,
         }
         found = zip(SIGNALS, added, strict=True)
         always = ("bm25",) if candidate.cosine is None else ("cosine", "bm25")
@@ -378,7 +385,7 @@ class _Scale:
         return beside, window, session, self._size * (math.log1p(min(length, WORDS_COUNTED)) - self._log_words)
 
     def _asked_for(self, candidate: Candidate, length: float) -> tuple[float, ...]:
-        """Speaker, role, question, time, number, period, someone else, newer, strength."""
+        """Speaker, role, question, time, number, period, someone else, newer, strength, entity."""
         question, weights, traits, role = self._question, self._weights, candidate.traits, candidate.role
         is_period = self._period is not None and _is_within(candidate, self._period)
         is_other = self._about_asker and traits & SOMEONE_ELSE and role in (None, "user")
@@ -392,6 +399,7 @@ class _Scale:
             -weights.someone_else if is_other else 0.0,
             self._newness * candidate.recency,
             weights.strength * max(-1.0, min(1.0, candidate.strength)),
+            weights.entity * candidate.linked,
         )
 
     def strength(self, cosine: float | None, bm25: float) -> Strength:

@@ -17,7 +17,7 @@ STEP = 0.02
 CHAIN_MAX = 32
 
 
-def behind(found: Candidates, values: Mapping[int, float], mark: float, *, asks_before: bool) -> dict[int, float]:
+def behind(found: Candidates, values: Mapping[int, float], mark: float, asks_before: bool) -> dict[int, float]:
     """Return new values, by place in `found.items`, for what was superseded among *values* and what replaced it.
 
     *values* has one place a memory. *mark* is what being superseded adds, less than 0, where no successor is among

@@ -10,12 +10,11 @@ from typing import Any
 
 from keepstone.contract import Candidate, CandidateQuery, Candidates
 from keepstone.errors import KeepstoneError
+from keepstone.logic.entities import LINK_FIRST
 from keepstone.logic.ids import partition
 from keepstone.logic.ranking import UNKNOWN_EMBEDDER, rank
-from keepstone.operations import (
-    ArchivedMemory,
-    ArchiveRow,
-)
+from keepstone.naming import Merge
+from keepstone.operations import ArchivedMemory, ArchiveRow
 from keepstone.protocols import Store
 from keepstone.testing._chaos import BATCHES, JOBS, VIEWS, Chaos
 from keepstone.testing._script import START, MakeStore, Script, archived, jobs_of, listed, reference
@@ -133,6 +132,9 @@ async def observed(store: Store, script: Script) -> dict[str, Any]:
         seen[f"counts of {view}"] = {k: counted[k] for k in COUNTED}
         rest = await store.dependants(ids[::3], view)
         seen[f"dependants in {view}"] = by_partition(unordered(r.to_dict()) for r in rest)
+        there = await store.naming(view, script.now)
+        seen[f"names in {view}"] = sorted(there.named, key=lambda n: (partition(n.scope), n.sequence))
+        seen[f"merges in {view}"] = sorted(there.merges, key=lambda m: (partition(m.scope), m.one, m.into))
         seen[f"usage of {view}"] = (await store.usage(view, None, script.now)).to_dict() | {"until": None}
         seen[f"jobs of {view}"] = [j.to_dict() for j in await jobs_of(store).jobs(view, at=START)]
     tenant = Scope(tenant=script.scope.tenant)
@@ -190,6 +192,8 @@ def partition_in(rows: Sequence[ArchiveRow]) -> Callable[[ArchiveRow], tuple[int
             return 1, partition(row.scope)
         if isinstance(row, ArchivedMemory):
             return 2, partition(row.record.scope)
+        if isinstance(row, Merge):
+            return 4, partition(row.scope)
         return 3, partition(scopes[row.memory_id])
 
     return key
@@ -211,6 +215,8 @@ def archive_row(row: Any, gone: Collection[str | None] = ()) -> tuple[Any, ...]:
         by = None if row.superseded_by in gone else row.superseded_by
         record = unordered(plain(row.record))
         return ("memory", row.record.id, plain(row) | {"sources": None, "superseded_by": by, "record": record})
+    if isinstance(row, Merge):
+        return ("merge", row)
     return ("change", change(row, gone))
 
 
@@ -224,8 +230,8 @@ async def same_candidates(store: Store, other: Store, query: CandidateQuery, whe
     should = {(c.memory_id, c.unit): c for c in want.items}
     if len(have) != len(got.items):
         raise AssertionError(f"a unit came back twice for {where}")
-    same(len(have) <= 3 * query.limit, True, f"at most three times the limit for {where}")
-    _same_but_for_ties(have, should, query.limit, where)
+    same(len(have) <= 4 * query.limit, True, f"at most four times the limit for {where}")
+    _same_but_for_ties(have, should, query, where)
     for key in have.keys() & should.keys():
         same(_rounded(have[key]), _rounded(should[key]), f"signals of {key} for {where}")
     episodes = {id for id, _ in have.keys() & should.keys()}
@@ -245,8 +251,15 @@ def same_order(got: Candidates, want: Candidates, where: str) -> None:
             same(place[first] < place[second], True, f"order of {first} and {second} for {where}")
 
 
-def _same_but_for_ties(have: Found, should: Found, limit: int, where: str) -> None:
+def _linked(candidate: Candidate, query: CandidateQuery) -> float | None:
+    """What orders linked candidates, None for one that is not linked."""
+    near = candidate.bm25 if query.vector is None else candidate.cosine
+    return LINK_FIRST * candidate.linked + (-1.0 if near is None else near) if candidate.linked else None
+
+
+def _same_but_for_ties(have: Found, should: Found, query: CandidateQuery, where: str) -> None:
     """Each side may hold a unit that the other has not only if a list was cut, and it ties with where it was."""
+    limit = query.limit
     for mine, theirs in ((have, should), (should, have)):
         for key in mine.keys() - theirs.keys():
             cosines = sorted((c.cosine for c in theirs.values() if c.cosine is not None), reverse=True)[:limit]
@@ -256,6 +269,9 @@ def _same_but_for_ties(have: Found, should: Found, limit: int, where: str) -> No
                 len(words) == limit and 0 < mine[key].bm25 >= words[-1] - TOLERANCE,
                 len(windows) == limit and 0 < mine[key].window >= windows[-1] - TOLERANCE,
             ]
+            if (place := _linked(mine[key], query)) is not None:
+                links = sorted((v for c in theirs.values() if (v := _linked(c, query)) is not None), reverse=True)
+                ties.append(len(links) >= limit and place >= links[:limit][-1] - TOLERANCE)
             cosine = mine[key].cosine
             if cosine is not None:
                 ties.append(len(cosines) == limit and cosine >= cosines[-1] - TOLERANCE)

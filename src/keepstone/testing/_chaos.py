@@ -8,7 +8,11 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from keepstone.logic.ids import bucket, bucket_of
+from keepstone.logic.entities import name_id, name_keys
+from keepstone.logic.entities.folding import NameKey
+from keepstone.logic.entities.registry import owner_of
+from keepstone.logic.ids import bucket, bucket_of, partition
+from keepstone.naming import Mention
 from keepstone.operations import (
     AddMemory,
     AppendMessage,
@@ -19,6 +23,7 @@ from keepstone.operations import (
     Feedback,
     Finish,
     Join,
+    MergeNames,
     Operation,
     Restore,
     Retire,
@@ -26,6 +31,7 @@ from keepstone.operations import (
     Revert,
     SourceSpan,
     Supersede,
+    UnmergeNames,
 )
 from keepstone.results import Receipt
 from keepstone.testing._script import ALICE, START, Script
@@ -50,6 +56,16 @@ WORDS = (
     "train blue small never every 上海 喜欢 喝茶 搬到 昨天 钢琴 妹妹"
 ).split()
 
+# What facts mention: some names are given by several, some to a person and to a place.
+MENTIONS = (
+    Mention(name="Marta", kind="person"),
+    Mention(name="Marta", kind="person", aliases=("妹妹", "Tita")),
+    Mention(name="Tita", kind="person"),
+    Mention(name="Lyon", kind="place"),
+    Mention(name="Lyon", kind="person", aliases=("Tuesday",)),
+    Mention(name="the Piano", kind="thing", aliases=("钢琴",)),
+)
+
 
 class Chaos:
     """A seeded source of batches over memories that it has seen; some of them must fail."""
@@ -61,6 +77,8 @@ class Chaos:
         self.messages: list[tuple[str, Scope]] = []
         self.spoken: list[AppendMessage] = []
         self.facts: list[str] = []
+        self.named: list[tuple[Scope, NameKey]] = []
+        self.merges: list[MergeNames] = []
         self.jobs: list[str] = []
         self.keys: list[Batch] = []
         self.repeated = False
@@ -100,7 +118,7 @@ class Chaos:
         """Return one operation; mostly one that can be done."""
         makers = (
             self.say, self.say, self.say, self.again, self.fact, self.fact, self.revise, self.supersede, self.turn,
-            self.join, self.judge, self.work,
+            self.join, self.judge, self.work, self.merge,
         )  # fmt: skip
         return self.random.choice(makers)()
 
@@ -160,10 +178,31 @@ class Chaos:
             valid_from=since,
             valid_to=until,
             categories=self.random.choice(((), ("home",))),
+            entities=self.mentions(),
         )
         self.memories.append(made.memory.id)
         self.facts.append(made.memory.id)
+        self.named += [(scope, key) for mention in made.memory.entities for key in name_keys(mention)]
         return made
+
+    def mentions(self) -> tuple[Mention, ...]:
+        """Return what something mentions, mostly something."""
+        return tuple(self.random.sample(MENTIONS, self.random.choice((0, 1, 1, 2))))
+
+    def merge(self) -> Operation:
+        """Merge two names, or take that back; mostly such as a scope has."""
+        if not self.named:
+            return self.fact()
+        scope, key = self.random.choice(self.named[-8:])
+        others = [k for s, k in self.named if partition(s) == partition(scope) and k != key] or [key]
+        home = partition(scope)
+        one, into = name_id(home, key), name_id(home, self.random.choice(others))
+        if self.merges and self.random.random() < 0.4:
+            made = self.random.choice(self.merges)
+            return UnmergeNames(scope=made.scope, one=made.one, into=made.into)
+        whose = self.random.choice((owner_of(scope), owner_of(scope), scope))
+        self.merges.append(MergeNames(scope=whose, one=one, into=into, reason=self.random.choice((None, "the same"))))
+        return self.merges[-1]
 
     def grounds(self, scope: Scope) -> tuple[str, ...]:
         """Return what a new memory of *scope* rests on: mostly earlier ones of its owner, if there are any."""
@@ -219,7 +258,10 @@ class Chaos:
         expected = self.random.choice((None, None, None, 1, 2))
         if self.random.random() < 0.3:
             return Revert(memory_id=self.some(), revision=1, expected_revision=expected)
-        return self.script.revise(self.some(), self.text(), metadata={"n": 9}, expected_revision=expected)
+        named = self.random.choice((None, None, self.mentions()))
+        return self.script.revise(
+            self.some(), self.text(), metadata={"n": 9}, expected_revision=expected, entities=named
+        )
 
     def supersede(self) -> Supersede:
         """Declare something no longer true."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from keepstone.contract import CandidateQuery, Candidates, EmbedderKey, Job, ListQuery, PendingUnit, Vector
+from keepstone.naming import Naming
 from keepstone.operations import AppendMessage, Applied, ArchiveRow, Batch
 from keepstone.protocols import Store
 from keepstone.results import JobStatus, Usage
@@ -78,6 +79,10 @@ class PassingStore:
     async def said_in(self, message_ids: Sequence[str], scope: Scope) -> list[MemoryRecord]:
         """Pass the call on."""
         return await self.inner.said_in(message_ids, scope)
+
+    async def naming(self, scope: Scope, at: datetime, *, partitions_max: int = 1_000) -> Naming:
+        """Pass the call on."""
+        return await self.inner.naming(scope, at, partitions_max=partitions_max)
 
     async def stats(self, scope: Scope) -> Stats:
         """Pass the call on."""

@@ -200,6 +200,7 @@ class Script:
             "at": self.now,
             "limit": 1_000,
             "embedder": self.space,
+            "question": text,
             **fields,
         }
         return CandidateQuery(**query)

@@ -18,6 +18,7 @@ from keepstone.testing import (
     _categories,
     _derived,
     _echoes,
+    _entities,
     _jobs,
     _lifecycle,
     _moments,
@@ -80,6 +81,11 @@ LAWS: tuple[Law, ...] = (
     _derived.changes_say_where_they_came_from,
     _derived.batches_are_undone,
     _derived.erasing_takes_what_stands_beside,
+    _entities.mentions_link,
+    _entities.names_do_not_leak,
+    _entities.names_are_erased,
+    _entities.merges_are_undone,
+    _entities.names_move,
     _agreement.agrees_with_the_reference,
 )
 

@@ -24,6 +24,7 @@ from keepstone.operations import (
     Revise,
 )
 from keepstone.protocols import Store
+from keepstone.testing._entity_faults import ENTITY_FAULTS
 from keepstone.testing._later_faults import LATER_FAULTS
 from keepstone.testing._moment_faults import MOMENT_FAULTS
 from keepstone.testing._passing import PassingStore
@@ -419,6 +420,7 @@ FAULTS: Mapping[str, Callable[[Store], Store]] = {
     "hasty adoption": _HastyAdoption,
     **LATER_FAULTS,
     **MOMENT_FAULTS,
+    **ENTITY_FAULTS,
     "categories ignored in a list": _CategoriesIgnored,
     "oldest category first": _OldestFirst,
     "new categories lost": _CategoriesLost,

@@ -1,7 +1,7 @@
 """The archive: everything of a scope as JSON lines, and back with the same ids, times, statuses and history.
 
     {"keepstone_archive": 1, …}          what this is
-    {"type": "message", …}               the ledger, then memories with all their revisions, then the history
+    {"type": "message", …}               the ledger, then memories with all their revisions, the history, merges
     {"type": "end", "messages": 3, …}    what a file that was cut off does not have
 
 Sequence numbers are given anew by a restore; everything else comes back as it was.
@@ -21,11 +21,12 @@ from keepstone.errors import ConflictError, InvalidRequestError, NotFoundError
 from keepstone.ids import IdSource
 from keepstone.logic.ids import bucket
 from keepstone.logic.replay import statement_key
+from keepstone.naming import Merge
 from keepstone.operations import Applied, ArchivedMemory, ArchiveRow, Batch, Load, NewUnit
 from keepstone.protocols import Embedder, Store
 from keepstone.transfer.reading import Item
 from keepstone.transfer.report import ImportReport
-from keepstone.transfer.rows import CHANGE, MEMORY, MESSAGE, from_line, kind_of, to_line
+from keepstone.transfer.rows import CHANGE, MEMORY, MERGE, MESSAGE, from_line, kind_of, to_line
 from keepstone.types import Change, Kind, LedgerMessage, Scope
 from keepstone.vectorspace import VectorSpace
 
@@ -34,7 +35,7 @@ VERSION = 1
 PAGE = 500
 BATCH = 128
 END = "end"
-KINDS = (MESSAGE, MEMORY, CHANGE)
+COUNTED = {"messages": MESSAGE, "memories": MEMORY, "changes": CHANGE, "merges": MERGE}
 
 Progress = Callable[[int, int], None]
 # By the speaker's name, which counts in each unit, and the text.
@@ -49,7 +50,7 @@ async def export(
     include_retired: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, int]:
-    """Write all that *scope* sees to *out*, and return the number of messages, memories and changes.
+    """Write all that *scope* sees to *out*, and return the number of messages, memories, changes and merges.
 
     Texts of retired memories, and the messages that they came from, stay out unless *include_retired*. Reading is
     in pages: what is written meanwhile may or may not be in it.
@@ -71,7 +72,7 @@ async def export(
             progress(counts.total(), max(total, counts.total()))
         if cursor is None:
             break
-    ended = {"messages": counts[MESSAGE], "memories": counts[MEMORY], "changes": counts[CHANGE]}
+    ended = {name: counts[kind] for name, kind in COUNTED.items()}
     _write(out, {"type": END, **ended})
     out.flush()
     return ended
@@ -181,11 +182,13 @@ class _Restore:
 
     def check_end(self, item: Item) -> None:
         """Raise InvalidRequestError unless the end line counts as many rows as were read."""
-        counted = [item.value.get(name) for name in ("messages", "memories", "changes")]
-        read = [self._read[kind] for kind in KINDS]
+        # Archives of before have no merges, and do not count them.
+        counted = [item.value.get(name, 0 if kind == MERGE else None) for name, kind in COUNTED.items()]
+        read = [self._read[kind] for kind in COUNTED.values()]
         if counted != read:
             raise InvalidRequestError(
-                f"{item.place}: the archive says it has {counted} messages, memories and changes, but {read} were read."
+                f"{item.place}: the archive says it has {counted} messages, memories, changes and merges, but "
+                f"{read} were read."
             )
 
     async def _units(self, memories: list[ArchivedMemory]) -> UnitsByText:
@@ -214,7 +217,7 @@ class _Restore:
             if row.memory_id not in self._scopes:
                 raise InvalidRequestError(f"the change {row.id} is of a memory that does not stand before it.")
             return Load(row=row, scope=self._scopes[row.memory_id])
-        if isinstance(row, LedgerMessage):
+        if isinstance(row, LedgerMessage | Merge):
             return Load(row=row, scope=row.scope)
         record = row.record
         # One object a scope: an archive has many memories and few scopes.

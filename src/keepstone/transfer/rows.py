@@ -6,6 +6,7 @@ the texts of the revisions that the change names.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
@@ -16,13 +17,14 @@ from keepstone.limits import DEFAULT_LIMITS
 from keepstone.logic import details
 from keepstone.logic.ids import is_ours
 from keepstone.logic.text import normalise
+from keepstone.naming import ENTITY_KINDS, Mention, Merge
 from keepstone.operations import ArchivedMemory, ArchivedRevision, ArchiveRow, SourceSpan
 from keepstone.types import Action, Change, Kind, LedgerMessage, MemoryRecord, Scope, Span, Status, plain
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
 
-MESSAGE, MEMORY, CHANGE = "message", "memory", "change"
+MESSAGE, MEMORY, CHANGE, MERGE = "message", "memory", "change", "merge"
 SCOPE_IDS = ("user_id", "agent_id", "app_id", "run_id")
 
 
@@ -30,13 +32,15 @@ def kind_of(row: ArchiveRow) -> str:
     """Return the `type` of *row* in an archive."""
     if isinstance(row, LedgerMessage):
         return MESSAGE
+    if isinstance(row, Merge):
+        return MERGE
     return MEMORY if isinstance(row, ArchivedMemory) else CHANGE
 
 
 def to_line(row: ArchiveRow) -> dict[str, Any]:
     """Return *row* as a JSON object with its `type`."""
     found: dict[str, Any] = plain(row)
-    if isinstance(row, LedgerMessage):
+    if isinstance(row, LedgerMessage | Merge):
         del found["scope"]["tenant"]
     elif isinstance(row, ArchivedMemory):
         # The row says itself what these come to; `review` follows from the rest.
@@ -54,7 +58,12 @@ def from_line(line: Row, tenant: str) -> ArchiveRow:
     Raises:
         InvalidRequestError: it is not such a row, or a value in it is not as the store writes it.
     """
-    readers: dict[str, Callable[[Row, str], ArchiveRow]] = {MESSAGE: _message, MEMORY: _memory, CHANGE: _change}
+    readers: dict[str, Callable[[Row, str], ArchiveRow]] = {
+        MESSAGE: _message,
+        MEMORY: _memory,
+        CHANGE: _change,
+        MERGE: _merge,
+    }
     read = readers.get(str(line.get("type")))
     if read is None:
         raise InvalidRequestError(f"a row of the unknown type {line.get('type')!r}")
@@ -129,7 +138,32 @@ def _revision(row: Row) -> ArchivedRevision:
         expires_at=_moment(row["expires_at"]),
         language=_word(row["language"]),
         at=_instant(row["at"]),
+        entities=tuple(map(_mention, row.get("entities") or ())),
     )
+
+
+def _mention(row: Row) -> Mention:
+    kind = next((k for k in ENTITY_KINDS if k == row["kind"]), None)
+    if kind is None:
+        raise ValueError(f"{str(row['kind'])[:60]!r} is not a kind of entity")
+    return Mention(name=_word(row["name"]), kind=kind, aliases=tuple(map(_word, row["aliases"])))
+
+
+def _merge(row: Row, tenant: str) -> Merge:
+    return Merge(
+        scope=_scope(row["scope"], tenant),
+        one=_name_id(row["one"]),
+        into=_name_id(row["into"]),
+        actor=_word(row["actor"]),
+        at=_instant(row["at"]),
+        reason=_optional(row["reason"], _text),
+    )
+
+
+def _name_id(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", value):
+        raise ValueError(f"{str(value)[:60]!r} is not the id of a name")
+    return value
 
 
 def _source(row: Row) -> SourceSpan:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from keepstone.logic.counting import count_tokens
 from keepstone.logic.passages import passages
@@ -38,13 +38,17 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """What one call reads: handles m1, m2, … for new pieces, e1, … for earlier messages, k1, … for known memories."""
+    """What one call reads: handles m1, m2, … for new pieces, e1, … for earlier messages, k1, … for known memories.
+
+    `names` gives the names of what memories are about, by the memories' ids, where these have several.
+    """
 
     new: tuple[Piece, ...]
     earlier: tuple[LedgerMessage, ...] = ()
     known: tuple[MemoryRecord, ...] = ()
     instructions: str | None = None
     procedures: bool = False
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def language(self) -> str:

@@ -11,7 +11,9 @@ from typing import Literal
 from keepstone.logic.distillation.asking import said_at
 from keepstone.logic.distillation.material import Material, Piece
 from keepstone.logic.distillation.proposals import Known, Proposal, Source
+from keepstone.logic.entities import fold, is_name
 from keepstone.logic.text import language, normalise, tokens
+from keepstone.naming import ENTITY_KINDS, EntityKind, Mention
 from keepstone.operations import SourceSpan
 from keepstone.types import MemoryRecord, Status
 
@@ -78,9 +80,29 @@ def known_of(material: Material) -> dict[str, Known]:
             status=record.status.value,
             valid_from=record.valid_from or record.occurred_at,
             valid_to=record.valid_to,
+            names=material.names.get(record.id, ()),
         )
         for handle, record in material.known_by_handle().items()
     }
+
+
+def mentions_of(proposal: Proposal) -> tuple[Mention, ...]:
+    """Return what *proposal* mentions, without words such as "he" and 同事, which are nobody's names.
+
+    A mention whose name is none has its first alias that is one; without any, it is left out.
+    """
+    found: dict[str, Mention] = {}
+    for entity in proposal.entities:
+        written = (" ".join(n.split()) for n in (entity.name, *entity.aliases))
+        by_name: dict[str, str] = {}
+        for name in written:
+            if is_name(name) and name.isprintable():
+                by_name.setdefault(fold(name), name)
+        names = list(by_name.values())
+        if names:
+            kind: EntityKind = next((k for k in ENTITY_KINDS if k == entity.type), "thing")
+            found.setdefault(fold(names[0]), Mention(name=names[0], kind=kind, aliases=tuple(names[1:])))
+    return tuple(found.values())
 
 
 def same_statement(one: str, other: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from keepstone.operations import EntityKind, Mention
+from keepstone.naming import EntityKind, Mention
 
 _WORD = r"[A-ZÀ-Þ][\w'’&-]*[\w]|[A-Z](?=\.[A-Z])\.[A-Z.]+|[A-Z]{2,}"
 _NAME = re.compile(

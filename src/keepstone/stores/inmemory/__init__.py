@@ -15,9 +15,10 @@ from keepstone.contract import CandidateQuery, Candidates, EmbedderKey, Job, Lis
 from keepstone.errors import StoreClosedError
 from keepstone.ids import IdSource
 from keepstone.logic.text import spoken
+from keepstone.naming import Naming
 from keepstone.operations import AppendMessage, Applied, ArchiveRow, Batch
 from keepstone.results import JobStatus, Usage
-from keepstone.stores.inmemory import calls, deriving, finding, queueing, reading
+from keepstone.stores.inmemory import calls, deriving, finding, naming, queueing, reading
 from keepstone.stores.inmemory.erasing import erase
 from keepstone.stores.inmemory.state import State, Tenant, Unit
 from keepstone.stores.inmemory.transaction import Transaction, halves
@@ -121,6 +122,11 @@ class InMemoryStore:
         """Return the visible memories that came from *message_ids*, oldest first."""
         with self._opened() as state:
             return deriving.said_in(state.tenant(scope.tenant), message_ids, scope)
+
+    async def naming(self, scope: Scope, at: datetime, *, partitions_max: int = 1_000) -> Naming:
+        """Return what the memories that *scope* sees mention, and the merges."""
+        with self._opened() as state:
+            return naming.naming(state.tenant(scope.tenant), scope, at, partitions_max)
 
     async def stats(self, scope: Scope) -> Stats:
         """Return counts of what *scope* sees."""

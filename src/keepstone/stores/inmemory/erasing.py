@@ -8,6 +8,7 @@ from typing import Any
 
 from keepstone.errors import NotFoundError
 from keepstone.logic.details import scrubbed
+from keepstone.stores.inmemory.naming import drop_merges
 from keepstone.stores.inmemory.state import StoredMemory, Tenant
 from keepstone.stores.inmemory.transaction import Transaction
 from keepstone.types import Action, ErasureReceipt, MemoryRecord, Scope, Status
@@ -40,6 +41,7 @@ def erase(work: Transaction, scope: Scope, ids: Sequence[str] | None) -> Erasure
     for id, memory in list(tenant.memories.items()):
         tenant.memories[id] = _stub(memory) if id in memories else _remaining(tenant, memory, memories, messages)
     tenant.index()
+    drop_merges(tenant)
     ordered = sorted((tenant.memories[id].record for id in memories), key=lambda r: tenant.place(r.scope, r.sequence))
     for record in ordered:
         work.log(record, Action.ERASE)
@@ -111,7 +113,8 @@ def _entries(tenant: Tenant, memories: set[str], messages: set[str]) -> list[str
 
 def _texts(tenant: Tenant, memories: set[str], messages: set[str]) -> set[str]:
     texts = {tenant.messages[id].message.content for id in messages}
-    texts |= {r.text for id in memories for r in tenant.memories[id].revisions if r.text is not None}
+    for revision in (r for id in memories for r in tenant.memories[id].revisions):
+        texts |= {revision.text or ""} | {name for m in revision.entities for name in (m.name, *m.aliases)}
     return texts - {""}
 
 

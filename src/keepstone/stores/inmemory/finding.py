@@ -13,11 +13,13 @@ from statistics import fmean, pstdev
 from keepstone.contract import Candidate, CandidateQuery, Candidates, Corpus, ListQuery, Vector
 from keepstone.errors import EmbedderMismatchError, LimitError
 from keepstone.logic.conversation import microseconds
+from keepstone.logic.entities import LINK_FIRST
 from keepstone.logic.ids import partition
 from keepstone.logic.ranking import BM25_B, BM25_K1, bm25_most, idf
 from keepstone.logic.succession import leading
 from keepstone.logic.validity import standing
 from keepstone.stores.inmemory.earlier import memories_at
+from keepstone.stores.inmemory.naming import linked
 from keepstone.stores.inmemory.reading import is_wanted
 from keepstone.stores.inmemory.state import State, StoredMemory, Tenant, Unit
 from keepstone.stores.inmemory.surroundings import Said, is_said, surround
@@ -81,7 +83,8 @@ def candidates(state: State, query: CandidateQuery) -> Candidates:
     words = _best(wanted, query.limit, lambda c: c.bm25 if c.bm25 > 0 else None)
     # Without a vector, what holds none of the words is nothing to find.
     windows = [] if query.vector is None else _best(wanted, query.limit, lambda c: c.window if c.window > 0 else None)
-    items = tuple({(c.memory_id, c.unit): c for c in (*dense, *words, *windows)}.values())
+    links = _best(wanted, query.limit, lambda c: _nearness(c, query) if c.linked else None)
+    items = tuple({(c.memory_id, c.unit): c for c in (*dense, *words, *windows, *links)}.values())
     return Candidates(
         items=items,
         corpora=corpora,
@@ -103,6 +106,12 @@ def _successors(
         for id, by in newer.items()
         if by in tenant.memories and tenant.memories[id].record.status is Status.SUPERSEDED
     }
+
+
+def _nearness(candidate: Candidate, query: CandidateQuery) -> float:
+    """What orders linked memories: how much of what is named they mention, then how near they are."""
+    cosine = -1.0 if candidate.cosine is None else candidate.cosine
+    return LINK_FIRST * candidate.linked + (candidate.bm25 if query.vector is None else cosine)
 
 
 def _statements(
@@ -133,6 +142,7 @@ def _partition(
     seen = {m.record.id: m for m in everyones if query.scope.sees(m.record.scope)}
     words = Words.of([u for m in everyones for u in _units(m)], query.terms)
     vector = None if query.vector is None else _floats(query.vector)
+    links = linked(tenant, name, seen.values(), query)
     scored: list[Candidate] = []
     terms: dict[tuple[str, int], Mapping[int, int]] = {}
     for memory in everyones:
@@ -161,6 +171,7 @@ def _partition(
                     at=microseconds(memory.record.occurred_at or memory.record.created_at),
                     valid_from=None if memory.record.valid_from is None else microseconds(memory.record.valid_from),
                     strength=memory.record.strength,
+                    linked=links.get(memory.record.id, 0.0),
                 )
             )
             terms[memory.record.id, unit.number] = unit.terms

@@ -8,7 +8,9 @@ from dataclasses import replace
 from keepstone.errors import ConflictError, NotFoundError
 from keepstone.logic import replay
 from keepstone.logic.ids import partition
+from keepstone.naming import Merge
 from keepstone.operations import ArchivedMemory, Load, Outcome
+from keepstone.stores.inmemory.naming import load_merge
 from keepstone.stores.inmemory.state import Revision, StoredMemory, StoredMessage
 from keepstone.stores.inmemory.transaction import Transaction
 from keepstone.types import Change, LedgerMessage, Message, Scope
@@ -21,6 +23,8 @@ def load(work: Transaction, operation: Load) -> Outcome:
         return _load_message(work, row, scope)
     if isinstance(row, ArchivedMemory):
         return _load_memory(work, row, operation)
+    if isinstance(row, Merge):
+        return load_merge(work, row, scope)
     return _load_change(work, row, scope)
 
 
@@ -71,6 +75,7 @@ def _load_memory(work: Transaction, row: ArchivedMemory, operation: Load) -> Out
             at=r.at,
             units=work.units(units.get(r.number, ())),
             statement_key=operation.statement_key if r.number == record.revision else None,
+            entities=r.entities,
         )
         for r in row.revisions
     )

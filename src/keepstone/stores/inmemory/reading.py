@@ -16,6 +16,7 @@ from keepstone.logic.validity import standing
 from keepstone.operations import ArchivedMemory, ArchivedRevision, ArchiveRow
 from keepstone.stores.inmemory.deriving import handed_out
 from keepstone.stores.inmemory.earlier import memories_at
+from keepstone.stores.inmemory.naming import archived_merges
 from keepstone.stores.inmemory.state import State, StoredMemory, Tenant
 from keepstone.types import Change, Kind, LedgerMessage, MemoryRecord, Page, Scope, Stats, Status
 
@@ -172,6 +173,7 @@ def _archive(tenant: Tenant, scope: Scope, include_retired: bool) -> Iterator[tu
         if record.status is Status.RETIRED and not include_retired:
             change = replace(change, old_text=None, new_text=None, details=scrubbed(change.details, ()))
         yield (3, *tenant.place(record.scope, change.sequence)), change
+    yield from archived_merges(tenant, scope, include_retired)
 
 
 def _archived(
@@ -189,6 +191,7 @@ def _archived(
                 expires_at=r.expires_at,
                 language=r.language,
                 at=r.at,
+                entities=() if silent else r.entities,
             )
             for r in memory.revisions
         ),

@@ -6,6 +6,8 @@ from copy import deepcopy
 from dataclasses import replace
 
 from keepstone.errors import InvalidRequestError, NotFoundError
+from keepstone.logic.entities import still_named
+from keepstone.naming import Mention
 from keepstone.operations import Outcome, Revert, Revise
 from keepstone.stores.inmemory.state import StoredMemory, Unit
 from keepstone.stores.inmemory.transaction import Transaction
@@ -27,7 +29,8 @@ def revise(work: Transaction, operation: Revise) -> Outcome:
         edited=True,
         updated_at=work.batch.at,
     )
-    revision = work.revision_of(record, _revised_units(work, memory, operation), operation.statement_key)
+    units, entities = _revised_units(work, memory, operation), _revised_entities(memory, operation)
+    revision = work.revision_of(record, units, operation.statement_key, entities)
     recency = work.log(record, Action.UPDATE, old=memory.record.revision, new=number)
     work.tenant.put_memory(replace(memory, record=record, revisions=(*memory.revisions, revision), recency=recency))
     return Outcome(kind="stored", memory_id=record.id)
@@ -39,6 +42,15 @@ def _revised_units(work: Transaction, memory: StoredMemory, operation: Revise) -
     if memory.current is None or operation.text != memory.record.text:
         raise InvalidRequestError("A new text needs units of its own.")
     return memory.current.units
+
+
+def _revised_entities(memory: StoredMemory, operation: Revise) -> tuple[Mention, ...]:
+    before = memory.current.entities if memory.current is not None else ()
+    if operation.units is None:
+        return before
+    if operation.entities is not None:
+        return operation.entities
+    return still_named(before, memory.record.text, operation.text)
 
 
 def revert(work: Transaction, operation: Revert) -> Outcome:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from keepstone.contract import EmbedderKey
 from keepstone.logic.ids import partition
+from keepstone.naming import Mention, Merge
 from keepstone.operations import EnterCall, Outcome, SourceSpan
 from keepstone.types import Change, LedgerMessage, MemoryRecord, Metadata, Scope, Span, Status
 
@@ -54,6 +55,7 @@ class Revision:
     at: datetime
     units: tuple[Unit, ...] = ()
     statement_key: bytes | None = None
+    entities: tuple[Mention, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +127,7 @@ class StoredJob:
 
 @dataclass(slots=True, kw_only=True)
 class Tenant:
-    """Everything of one tenant, by id, in the order of writing.
+    """Everything of one tenant, by id, in the order of writing; merges by partition and the names that they join.
 
     The last three are found again from the others by `index`: messages by the keys under which they come again,
     memories by the statements they ever made.
@@ -139,6 +141,7 @@ class Tenant:
     batches: dict[tuple[Scope, str], StoredBatch] = field(default_factory=dict)
     jobs: dict[str, StoredJob] = field(default_factory=dict)
     calls: dict[str, EnterCall] = field(default_factory=dict)
+    merges: dict[tuple[str, str, str], Merge] = field(default_factory=dict)
     next_position: dict[Scope, int] = field(default_factory=dict)
     by_external_id: dict[tuple[Scope, str], str] = field(default_factory=dict)
     by_replay_key: dict[tuple[Scope, bytes], str] = field(default_factory=dict)

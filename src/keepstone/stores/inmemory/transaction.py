@@ -10,6 +10,7 @@ from typing import Any
 from keepstone.contract import NewId, Vector
 from keepstone.errors import ConflictError, InvalidRequestError, NotFoundError, ScopeError
 from keepstone.logic.ids import bucket
+from keepstone.naming import Mention
 from keepstone.operations import Batch, NewUnit, Outcome, SourceSpan
 from keepstone.stores.inmemory.state import Revision, State, StoredMemory, StoredMessage, Unit
 from keepstone.types import Action, Change, MemoryRecord, Scope
@@ -114,7 +115,13 @@ class Transaction:
             raise NotFoundError(f"There is no message {id!r}.")
         return known
 
-    def revision_of(self, record: MemoryRecord, units: tuple[Unit, ...], statement_key: bytes | None) -> Revision:
+    def revision_of(
+        self,
+        record: MemoryRecord,
+        units: tuple[Unit, ...],
+        statement_key: bytes | None,
+        entities: tuple[Mention, ...] = (),
+    ) -> Revision:
         """Return the revision that *record* is in now."""
         return Revision(
             number=record.revision,
@@ -125,6 +132,7 @@ class Transaction:
             at=self.batch.at,
             units=units,
             statement_key=statement_key,
+            entities=entities,
         )
 
     def place_of_source(self, source: SourceSpan) -> tuple[int, int, int]:

@@ -25,6 +25,7 @@ from keepstone.operations import (
     Forget,
     Join,
     Load,
+    MergeNames,
     NewMemory,
     Operation,
     Outcome,
@@ -35,8 +36,9 @@ from keepstone.operations import (
     Revise,
     SourceSpan,
     Supersede,
+    UnmergeNames,
 )
-from keepstone.stores.inmemory import calls, joining, queueing, retiring, revising
+from keepstone.stores.inmemory import calls, joining, naming, queueing, retiring, revising
 from keepstone.stores.inmemory.loading import load
 from keepstone.stores.inmemory.state import State, StoredBatch, StoredMemory, StoredMessage
 from keepstone.stores.inmemory.transaction import Transaction
@@ -55,6 +57,8 @@ _VERBS: Mapping[type[Any], Callable[[Transaction, Any], Outcome]] = {
     Join: joining.join,
     Disjoin: joining.disjoin,
     Feedback: joining.feedback,
+    MergeNames: naming.merge,
+    UnmergeNames: naming.unmerge,
     Enqueue: queueing.enqueue,
     Finish: queueing.finish_leased,
     EnterCall: calls.enter,
@@ -255,7 +259,7 @@ class Writer(Transaction):
         )
         memory = StoredMemory(
             record=record,
-            revisions=(self.revision_of(record, self.units(new.units), new.statement_key),),
+            revisions=(self.revision_of(record, self.units(new.units), new.statement_key, new.entities),),
             sources=new.sources,
             derived_from=tuple(dict.fromkeys(map(self._ground(new.scope), new.derived_from))),
             recency=self.log(record, Action.ADD, new=1),

@@ -10,14 +10,15 @@ import apsw
 from keepstone.errors import ConflictError, InvalidRequestError
 from keepstone.logic.details import scrubbed
 from keepstone.logic.replay import replay_keys
+from keepstone.naming import Merge
 from keepstone.operations import ArchivedMemory, ArchivedRevision, ArchiveRow, Load, Outcome, SourceSpan
 from keepstone.stores.sqlite import encoding as enc
-from keepstone.stores.sqlite import feedback, reading
+from keepstone.stores.sqlite import feedback, naming, reading
 from keepstone.stores.sqlite.places import Place
 from keepstone.stores.sqlite.transaction import Transaction
 from keepstone.types import Action, Change, LedgerMessage, MemoryRecord, Message, Scope, Span
 
-_STAGES = ("m", "r", "c")
+_STAGES = ("m", "r", "c", "g")
 # Stands for a memory that supersedes another and is not loaded yet, or never will be.
 _LATER = -1
 
@@ -25,11 +26,11 @@ _LATER = -1
 def dump(
     db: apsw.Connection, scope: Scope, cursor: str | None, limit: int, *, include_retired: bool
 ) -> tuple[list[ArchiveRow], str | None]:
-    """Return one page of the archive: messages, then memories, then changes, each in the order of keys."""
+    """Return one page of the archive: messages, memories, changes, and merges, each in the order of keys."""
     stage, after = _position(cursor)
     rows: list[ArchiveRow] = []
     while stage < len(_STAGES):
-        read = (_messages, _memories, _changes)[stage]
+        read = (_messages, _memories, _changes, _merges)[stage]
         for key, row in read(db, scope, after, include_retired):
             if len(rows) == limit:
                 return rows, f"{_STAGES[stage]}{after:x}"
@@ -91,12 +92,18 @@ def _changes(db: apsw.Connection, scope: Scope, after: int, include_retired: boo
                 yield row[0], entry
 
 
+def _merges(db: apsw.Connection, scope: Scope, after: int, include_retired: bool) -> Keyed:
+    found = naming.archived(db, scope, include_retired=include_retired)
+    yield from ((place, row) for place, row in found if place > after)
+
+
 def _archived(
     db: apsw.Connection, row: reading.Row, scope: Scope, hidden: bool, include_retired: bool
 ) -> ArchivedMemory:
     key = row[0]
     record = reading.light_record(row) if row[3] == enc.ERASED else reading.full_records(db, [row], scope)[0]
-    revisions = "SELECT number, metadata, expires_at, language, at FROM revisions WHERE memory = ? ORDER BY number"
+    revisions = """SELECT number, metadata, expires_at, language, at, unit_revision FROM revisions
+                   WHERE memory = ? ORDER BY number"""
     carried = "1" if include_retired else reading.NOT_SUPPRESSED
     sources = f"""SELECT x.id, o.first, o.last FROM sources o JOIN messages x ON x.key = o.message
                   WHERE o.memory = ? AND {carried} ORDER BY o.message, o.first"""
@@ -111,8 +118,9 @@ def _archived(
                 expires_at=enc.moment(expires),
                 language=language,
                 at=enc.instant(at),
+                entities=() if hidden else naming.mentions_of(db, key, units),
             )
-            for n, metadata, expires, language, at in list(db.execute(revisions, (key,)))
+            for n, metadata, expires, language, at, units in list(db.execute(revisions, (key,)))
         ),
         sources=tuple(
             SourceSpan(
@@ -141,6 +149,8 @@ def load(work: Transaction, op: Load) -> Outcome:
         return _load_message(work, op, row)
     if isinstance(row, ArchivedMemory):
         return _load_memory(work, op, row)
+    if isinstance(row, Merge):
+        return naming.load_merge(work, row, op.scope)
     return _load_change(work, row)
 
 
@@ -192,6 +202,7 @@ def _load_memory(work: Transaction, op: Load, row: ArchivedMemory) -> Outcome:
                 op.statement_key if revision.number == record.revision else None,
             ),
         )  # fmt: skip
+        work.write_mentions(key, revision.number, revision.entities)
     for parent in row.derived_from:
         found = work.memory_key(parent)
         if found is not None and found >> enc.SEQUENCE_BITS == place.partition:

@@ -14,6 +14,7 @@ from keepstone.errors import NotFoundError
 from keepstone.logic.details import scrubbed
 from keepstone.operations import Batch
 from keepstone.stores.sqlite import encoding as enc
+from keepstone.stores.sqlite import naming
 from keepstone.stores.sqlite.places import Places
 from keepstone.stores.sqlite.proof import fragments, residue
 from keepstone.stores.sqlite.reading import revision_text
@@ -48,7 +49,9 @@ def remove(db: apsw.Connection, scope: Scope, ids: Sequence[str] | None, batch: 
         _choose_ids(db, places, scope, ids, doomed)
     _choose_orphans(db, doomed)
     jobs, entries = _jobs(db, places, scope, ids, doomed), _entries(db, scope.tenant, doomed)
-    doomed.fragments = fragments([*_texts(db, doomed), *_said_beside(db, jobs, entries)])
+    merges = naming.merges_of(db, doomed.memories)
+    reasons = [reason for *_, reason in merges if reason]
+    doomed.fragments = fragments([*_texts(db, doomed), *_said_beside(db, jobs, entries), *reasons])
     db.executemany("DELETE FROM jobs WHERE key = ?", [(key,) for key in jobs])
     if ids is None:
         _delete_of_scope(db, places, scope)
@@ -58,6 +61,7 @@ def remove(db: apsw.Connection, scope: Scope, ids: Sequence[str] | None, batch: 
         db.execute("DELETE FROM messages WHERE key = ?", (key,))
     for key in doomed.memories:
         _delete_memory(db, key, doomed)
+    db.executemany("DELETE FROM merges WHERE partition = ? AND one = ? AND target = ?", [m[:3] for m in merges])
     _leave_tombstones(db, places, batch, new_id, doomed)
     places.save()
     touched = {k >> enc.SEQUENCE_BITS for k in (*doomed.memories, *doomed.messages)}
@@ -160,6 +164,8 @@ def _texts(db: apsw.Connection, doomed: Doomed) -> Iterable[str]:
             yield from (t for t in row if t)
         for (reason,) in db.execute("SELECT reason FROM feedback WHERE memory = ? AND reason IS NOT NULL", (key,)):
             yield reason
+        for names in db.execute("SELECT name, folded FROM mentions WHERE memory = ?", (key,)):
+            yield from names
 
 
 def _delete_memory(db: apsw.Connection, key: int, doomed: Doomed) -> None:
@@ -171,7 +177,7 @@ def _delete_memory(db: apsw.Connection, key: int, doomed: Doomed) -> None:
     batches = [r[0] for r in db.execute("SELECT batch FROM changes WHERE memory = ?", (key,))]
     db.executemany("DELETE FROM batches WHERE batch = ?", [(b,) for b in batches])
     doomed.changes += len(batches)
-    for table in ("revisions", "sources", "derived_from", "changes", "feedback", "links"):
+    for table in ("revisions", "sources", "derived_from", "changes", "feedback", "mentions"):
         db.execute(f"DELETE FROM {table} WHERE memory = ?", (key,))
     # What was derived from it keeps its tombstone as a parent, so that it can say that its ground fell.
     db.execute("UPDATE changes SET related = NULL WHERE related = ?", (key,))
@@ -267,10 +273,10 @@ def reset(db: apsw.Connection, tenant: str) -> None:
         between = "BETWEEN ? AND ?"
         for table in ("messages", "memories", "changes", "units", "vectors", "next_vectors", "scopes"):
             db.execute(f"DELETE FROM {table} WHERE key {between}", (low, high))
-        for table in ("revisions", "sources", "derived_from", "feedback", "links"):
+        for table in ("revisions", "sources", "derived_from", "feedback", "mentions"):
             db.execute(f"DELETE FROM {table} WHERE memory {between}", (low, high))
         db.execute(f"DELETE FROM batches WHERE scope {between}", (low, high))
-        for table in ("jobs", "calls"):
+        for table in ("jobs", "calls", "merges"):
             db.execute(f"DELETE FROM {table} WHERE partition = ?", (partition,))
         db.execute("DELETE FROM partitions WHERE id = ?", (partition,))
     if next(iter(db.execute("SELECT 1 FROM partitions LIMIT 1")), None) is None:

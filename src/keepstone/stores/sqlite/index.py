@@ -18,6 +18,7 @@ import numpy as np
 from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite.columns import Array, Column, Names, Postings
 from keepstone.stores.sqlite.earlier import indexed
+from keepstone.stores.sqlite.mentioned import Mentioned
 
 _MEMORIES = """
 SELECT key, id, scope, kind, status, unit_revision, expires_at, recency, role, name, coalesce(occurred_at, created_at),
@@ -70,6 +71,7 @@ class PartitionIndex:
         rows = list(db.execute(_MEMORIES + where, (low, high)))
         self._add_memories(rows if known_at is None else indexed(db, partition, rows, known_at))
         self._add_units(list(db.execute(_UNITS + " WHERE u.key BETWEEN ? AND ?", (low, high))))
+        self.mentioned = Mentioned(db, partition, self.slot_of, self.unit_revision)
 
     @property
     def nbytes(self) -> int:
@@ -78,7 +80,7 @@ class PartitionIndex:
         size = sum(c.nbytes for c in columns) + self.postings.nbytes
         verdicts = sum(map(len, self._verdicts.values()))
         order = 0 if self._order is None else self._order[1].nbytes
-        return size + order + 100 * (len(self.slot_of) + verdicts)
+        return size + order + 100 * (len(self.slot_of) + verdicts) + self.mentioned.nbytes
 
     def verdicts(self, where: str) -> dict[int, bool]:
         """Return what is known of which memories satisfy a filter; the last few filters are remembered."""
@@ -108,8 +110,10 @@ class PartitionIndex:
         low = enc.key(self.partition, self.version)
         if version - self.version > max(1000, len(self.slot_of) // 4):
             return False
-        for (key,) in list(db.execute(_CHANGED, {"low": low, "first": first, "high": high})):
+        changed = [r[0] for r in db.execute(_CHANGED, {"low": low, "first": first, "high": high})]
+        for key in changed:
             self._refresh(db, key)
+        self.mentioned.catch_up(db, changed)
         self.version = version
         live = self.live.rows
         return len(live) < 64 or int(live.sum()) * 2 >= len(live)

@@ -24,6 +24,8 @@ _TEXTS = (
     ("jobs", ("payload", "error", "reply", "kind", "lane", "dedupe")),
     ("calls", ("model", "purpose", "prompt")),
     ("feedback", ("reason", "actor")),
+    ("mentions", ("name", "folded")),
+    ("merges", ("reason", "actor")),
 )
 
 

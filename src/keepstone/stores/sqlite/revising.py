@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from keepstone.errors import NotFoundError
+from keepstone.logic.entities import still_named
+from keepstone.naming import Mention
 from keepstone.operations import Outcome, Revert, Revise
 from keepstone.stores.sqlite import encoding as enc
-from keepstone.stores.sqlite.transaction import Transaction
+from keepstone.stores.sqlite.naming import mentions_of
+from keepstone.stores.sqlite.reading import revision_text
+from keepstone.stores.sqlite.transaction import MemoryRow, Transaction
 from keepstone.types import Action
 
 
@@ -29,6 +35,7 @@ def revise(work: Transaction, op: Revise) -> Outcome:
     )  # fmt: skip
     if op.units is not None:
         work.write_units(place, key, number, op.units)
+        work.write_mentions(key, number, _mentions(work, op, row))
     if op.new_categories:
         had = work.one("SELECT categories FROM memories WHERE key = ?", (key,))
         joined = dict.fromkeys((*(had[0].split("\n") if had and had[0] else ()), *op.new_categories))
@@ -36,6 +43,13 @@ def revise(work: Transaction, op: Revise) -> Outcome:
     change = work.write_change(place, Action.UPDATE, key, revision, number)
     _set_revision(work, key, number, change)
     return Outcome(kind="stored", memory_id=op.memory_id)
+
+
+def _mentions(work: Transaction, op: Revise, row: MemoryRow) -> Sequence[Mention]:
+    if op.entities is not None:
+        return op.entities
+    before = mentions_of(work.db, row.key, row.unit_revision)
+    return still_named(before, revision_text(work.db, row.key, row.revision) or "", op.text) if before else ()
 
 
 def revert(work: Transaction, op: Revert) -> Outcome:

@@ -1,7 +1,6 @@
 """The tables, as numbered migrations; each is one transaction, safe under kill -9.
 
 Every table is clustered by partition: a key is `partition << 32 | sequence`, and a partition is a tenant with an owner.
-What Keepstone 0.1 does not fill yet (entities, links) stands here with its columns from the start.
 Ids are unique in a tenant: an archive may be loaded into two tenants of one store.
 """
 
@@ -162,6 +161,23 @@ CREATE INDEX calls_at ON calls(partition, at);
 -- 1 for what was distilled and taken back alone: the messages that it came from are not suppressed by it.
 ALTER TABLE memories ADD COLUMN keeps_sources INTEGER;
 CREATE INDEX memories_categories ON memories(key) WHERE categories IS NOT NULL;
+
+-- What a memory mentions, by the revision whose units index it; place 0 is the name of a mention, 1 and up its aliases.
+-- Entities are told from these rows; nothing else holds a name.
+CREATE TABLE mentions(
+    memory INTEGER NOT NULL, revision INTEGER NOT NULL, number INTEGER NOT NULL, place INTEGER NOT NULL,
+    name TEXT NOT NULL, folded TEXT NOT NULL, kind TEXT NOT NULL,
+    PRIMARY KEY(memory, revision, number, place)
+) WITHOUT ROWID;
+-- Names are given by their ids, which are hashes.
+CREATE TABLE merges(
+    partition INTEGER NOT NULL, one BLOB NOT NULL, target BLOB NOT NULL,
+    actor TEXT NOT NULL, reason TEXT, at INTEGER NOT NULL,
+    PRIMARY KEY(partition, one, target)
+) WITHOUT ROWID;
+-- Were never filled.
+DROP TABLE entities;
+DROP TABLE links;
 """
 
 MIGRATIONS = (_VERSION_1, _VERSION_2)

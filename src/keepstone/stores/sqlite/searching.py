@@ -12,6 +12,7 @@ import simsimd
 from keepstone.contract import Candidate, CandidateQuery, Candidates, Corpus
 from keepstone.errors import EmbedderMismatchError, LimitError
 from keepstone.filters import Filter
+from keepstone.logic.entities import LINK_FIRST
 from keepstone.logic.ranking import BM25_B, BM25_K1, bm25_most, idf
 from keepstone.logic.succession import leading
 from keepstone.stores.sqlite import earlier
@@ -26,6 +27,8 @@ from keepstone.stores.sqlite.vectors import active
 from keepstone.types import Span, Status
 
 Allowed = Callable[[Array], Array]
+# The best by cosine, by BM25, by the words around them, and by what they mention.
+Lists = tuple[list[Candidate], list[Candidate], list[Candidate], list[Candidate]]
 
 
 def candidates(snapshot: Callable[[], apsw.Connection], cache: IndexCache, query: CandidateQuery) -> Candidates:
@@ -48,7 +51,7 @@ def candidates(snapshot: Callable[[], apsw.Connection], cache: IndexCache, query
             f"This search reaches {len(reached)} partitions, the limit is {query.partitions_max}: name the user, or "
             "raise limits.fan_out_partitions_max."
         )
-    lists: tuple[list[Candidate], list[Candidate], list[Candidate]] = ([], [], [])
+    lists: Lists = ([], [], [], [])
     vectors: dict[tuple[str, int], Array] = {}
     corpora: dict[str, Corpus] = {}
     statements: Statements = {}
@@ -81,14 +84,20 @@ def candidates(snapshot: Callable[[], apsw.Connection], cache: IndexCache, query
 
 
 def _united(
-    by_cosine: list[Candidate], by_words: list[Candidate], by_window: list[Candidate], limit: int
+    by_cosine: list[Candidate],
+    by_words: list[Candidate],
+    by_window: list[Candidate],
+    by_link: list[Candidate],
+    limit: int,
 ) -> tuple[Candidate, ...]:
     """The best of each list over all partitions, each unit once."""
     by_cosine.sort(key=lambda c: (-(c.cosine or 0.0), c.sequence, c.unit))
     by_words.sort(key=lambda c: (-c.bm25, c.sequence, c.unit))
     by_window.sort(key=lambda c: (-c.window, c.sequence, c.unit))
-    chosen = {(c.memory_id, c.unit): c for c in (*by_cosine[:limit], *by_words[:limit], *by_window[:limit])}
-    return tuple(chosen.values())
+    # Those of one partition come in order.
+    by_link.sort(key=lambda c: -c.linked)
+    best = (*by_cosine[:limit], *by_words[:limit], *by_window[:limit], *by_link[:limit])
+    return tuple({(c.memory_id, c.unit): c for c in best}.values())
 
 
 def _alike(
@@ -134,6 +143,8 @@ class _Search:
         embedded = index.embedded.rows & (query.vector is not None)
         self._surroundings = Surroundings(index, self._seen, query.terms, self._postings)
         self._surroundings.look(self._cosine, embedded, self._bm25)
+        # Of memories; None if the question names nothing that is known here.
+        self._linked = self._links()
         self._found: dict[int, Candidate] = {}
 
     def corpus(self) -> Corpus:
@@ -166,8 +177,8 @@ class _Search:
         memories = np.unique(self._index.memory.rows[list(self._found)])
         return said_in(self._db, self._index, self._scope, memories, self._query.as_of)
 
-    def items(self, partition: str) -> tuple[list[Candidate], list[Candidate], list[Candidate]]:
-        """Return the best units by cosine, the best by BM25, and the best by the words around them."""
+    def items(self, partition: str) -> Lists:
+        """Return the best units by cosine, by BM25, by the words around them, and by what they mention."""
         narrow = self._seen & self._narrow_mask()
         allowed = self._filter()
         by_cosine: list[int] = []
@@ -179,9 +190,29 @@ class _Search:
         by_window: list[int] = []
         if self._query.vector is not None:
             by_window = self._best(window, narrow & (window > 0), allowed)
-        slots = list(dict.fromkeys((*by_cosine, *by_words, *by_window)))
+        by_link = [] if self._linked is None else self._best_linked(self._linked, narrow, allowed)
+        slots = list(dict.fromkeys((*by_cosine, *by_words, *by_window, *by_link)))
         made = self._found = dict(zip(slots, self._candidates(slots, partition), strict=True))
-        return [made[s] for s in by_cosine], [made[s] for s in by_words], [made[s] for s in by_window]
+        lists = ([made[s] for s in slots] for slots in (by_cosine, by_words, by_window, by_link))
+        return next(lists), next(lists), next(lists), next(lists)
+
+    def _links(self) -> Array | None:
+        index, query = self._index, self._query
+        if not index.mentioned or not query.question:
+            return None
+        seen = index.status.rows <= enc.LAST_VISIBLE
+        if self._scope is not None:
+            seen = seen & self._scope
+        if not query.include_expired:
+            seen = seen & (index.expires.rows > (enc.micros(query.at) or 0))
+        return index.mentioned.linked(self._db, query.question, seen, query.known_at)
+
+    def _best_linked(self, linked: Array, narrow: Array, allowed: Allowed | None) -> list[int]:
+        near = self._bm25
+        if self._query.vector is not None:
+            near = np.where(self._index.embedded.rows, self._cosine, -1.0)
+        shares = linked[self._index.memory.rows]
+        return self._best(LINK_FIRST * shares + near, narrow & (shares > 0), allowed)
 
     def _candidates(self, slots: list[int], partition: str) -> Iterator[Candidate]:
         index, chosen = self._index, np.array(slots, dtype=np.int64)
@@ -201,11 +232,12 @@ class _Search:
             index.status.rows[memories].tolist(),
             index.kind.rows[memories].tolist(),
             index.strength.rows[memories].tolist(),
+            [0.0] * len(slots) if self._linked is None else self._linked[memories].tolist(),
             strict=True,
         )
         said = self._said(chosen, memories)
         for i, (row, more) in enumerate(zip(columns, said, strict=True)):
-            sequence, unit, recency, first, last, length, known, cosine, bm25, status, kind, strength = row
+            sequence, unit, recency, first, last, length, known, cosine, bm25, status, kind, strength, linked = row
             traits, role, speaker, at, valid, session, window, session_bm25, around = more
             yield Candidate(
                 memory_id=enc.text_id(ids[16 * i : 16 * i + 16]),
@@ -230,6 +262,7 @@ class _Search:
                 session_bm25=session_bm25,
                 around=around,
                 strength=strength,
+                linked=linked,
             )
 
     def _said(self, chosen: Array, memories: Array) -> Iterator[tuple[Any, ...]]:

@@ -15,9 +15,10 @@ import apsw
 from keepstone.contract import CandidateQuery, Candidates, EmbedderKey, Job, ListQuery, NewId, PendingUnit, Vector
 from keepstone.errors import StoreClosedError
 from keepstone.ids import IdSource
+from keepstone.naming import Naming
 from keepstone.operations import AppendMessage, Applied, ArchiveRow, Batch
 from keepstone.results import JobStatus, Usage
-from keepstone.stores.sqlite import archive, calls, checking, deriving, earlier, erasure, jobs, reading, vectors
+from keepstone.stores.sqlite import archive, calls, checking, deriving, earlier, erasure, jobs, naming, reading, vectors
 from keepstone.stores.sqlite.checking import Finding
 from keepstone.stores.sqlite.engine import Engine, in_thread
 from keepstone.stores.sqlite.index import IndexCache
@@ -143,6 +144,10 @@ class SqliteStore:
     async def usage(self, scope: Scope, since: datetime | None, until: datetime | None) -> Usage:
         """Return what the calls of the scope cost."""
         return await self._read(lambda db: calls.usage(db, scope, since, until))
+
+    async def naming(self, scope: Scope, at: datetime, *, partitions_max: int = 1_000) -> Naming:
+        """Return what the memories that *scope* sees mention, and the merges."""
+        return await self._read(lambda db: naming.naming(db, scope, at, partitions_max))
 
     async def stats(self, scope: Scope) -> Stats:
         """Return counts of what *scope* sees."""

@@ -10,6 +10,8 @@ import apsw
 
 from keepstone.contract import NewId
 from keepstone.errors import ConflictError, NotFoundError
+from keepstone.logic.entities import fold
+from keepstone.naming import Mention
 from keepstone.operations import Batch, NewMemory, NewUnit, SourceSpan
 from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite.places import Place, Places
@@ -121,7 +123,18 @@ class Transaction:
                 raise NotFoundError(f"No memory {parent}.")
             self.db.execute("INSERT OR IGNORE INTO derived_from VALUES(?,?)", (key, ground.key))
         self.write_units(place, key, 1, memory.units)
+        self.write_mentions(key, 1, memory.entities)
         return key
+
+    def write_mentions(self, key: int, revision: int, mentions: Sequence[Mention]) -> None:
+        """Write what a revision mentions."""
+        rows = [
+            (key, revision, number, place, name, fold(name), mention.kind)
+            for number, mention in enumerate(mentions)
+            for place, name in enumerate((mention.name, *mention.aliases))
+        ]
+        if rows:
+            self.db.executemany("INSERT INTO mentions VALUES(?,?,?,?,?,?,?)", rows)
 
     def write_sources(self, key: int, place: Place, sources: Sequence[SourceSpan]) -> None:
         """Link a memory to the messages that it came from, named by our ids or the callers'."""

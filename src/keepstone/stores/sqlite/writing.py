@@ -25,6 +25,7 @@ from keepstone.operations import (
     Forget,
     Join,
     Load,
+    MergeNames,
     Outcome,
     Restore,
     Retire,
@@ -33,8 +34,9 @@ from keepstone.operations import (
     Revise,
     SourceSpan,
     Supersede,
+    UnmergeNames,
 )
-from keepstone.stores.sqlite import archive, calls, feedback, idempotency, jobs, joining, retiring, revising
+from keepstone.stores.sqlite import archive, calls, feedback, idempotency, jobs, joining, naming, retiring, revising
 from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite.known import find_known
 from keepstone.stores.sqlite.places import Place
@@ -54,6 +56,8 @@ _WORKS: Mapping[type[Any], Callable[[Transaction, Any], Outcome]] = {
     Join: joining.join,
     Disjoin: joining.disjoin,
     Feedback: feedback.give,
+    MergeNames: naming.merge,
+    UnmergeNames: naming.unmerge,
     Enqueue: jobs.enqueue,
     Finish: jobs.finish_leased,
     EnterCall: calls.enter,
