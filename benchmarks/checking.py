@@ -130,9 +130,9 @@ def main() -> None:
     parser.add_argument("--speed", action="store_true")
     options = parser.parse_args()
     if options.speed:
-        for language in LANGUAGES:
-            characters, count, each = speed(language)
-            print(f"{language}: {count} proposals from {characters:,} characters, {each:.1f} ms each")
+        for tag in LANGUAGES:
+            characters, count, each = speed(tag)
+            print(f"{tag}: {count} proposals from {characters:,} characters, {each:.1f} ms each")
         return
     for split in SPLITS:
         for language in (*LANGUAGES, None):

@@ -40,6 +40,7 @@ _CHINESE_WHICH = (
 _SUBJECT = re.compile(
     rf"^\W*(?:(?:and|but|so|well|oh|also|btw|today|yesterday)\W+)?"
     rf"(?:(?:my|our|the|a|an|one of my)\s+(?:[\w'’]+\s+){{0,2}}?(?:{KIN})\b"
+    rf"|(?:uncle|aunt|auntie|cousin|grandma|grandpa)\s(?-i:[A-Z])[\w'’-]+"
     rf"|(?:grandma|grandpa|grandad|gran|granny|nan|nana|mum|mom|mama|ma|dad|da|papa|pa|auntie)\b)",
     re.IGNORECASE,
 )
@@ -116,7 +117,8 @@ _RELATION = re.compile(
     rf"|(?P<zh>{'|'.join(sorted((w for w in _RELATION_OF if not w.isascii() and len(w) > 1), key=len, reverse=True))}"
     # A single character is a part of other words, except after whose it is.
     rf"|(?:^"
-    rf"|(?<=[我你他她咱俺您家的户和跟与给，。和是大二三小老]))[{''.join(w for w in _RELATION_OF if len(w) == 1)}])",
+    rf"|(?<=[我你他她咱俺您家的户和跟与给，。和是大二三小老送带接陪]))"
+    rf"[{''.join(w for w in _RELATION_OF if len(w) == 1)}])",
     re.IGNORECASE,
 )
 

@@ -29,7 +29,11 @@ _FIRST = re.compile(
     r"\b(?:i|i['’]\w+|me|my|mine|we|us|our|myself)\b|(?<![在给跟对把被让带从到向替陪拉帮问找叫教借])[我咱俺]|本人",
     re.IGNORECASE,
 )
-_OWNED = re.compile(r"\b(?:my|our)\s+(?:[\w'’-]+\s+){0,2}?(?=\w)|[我咱俺](?:们|的|家|那个|那位)*", re.IGNORECASE)
+_OWNED = re.compile(r"\b(?:my|our)\s+(?:[\w'’-]+\s+){0,2}?$|[我咱俺](?:们|的|家|那个|那位|大|小|老)*$", re.IGNORECASE)
+# "Our new tenant, Vic, …"
+_APPOSED = re.compile(r"(?:[Mm]y|[Oo]ur|[Tt]he)\s[^,]{1,40},\s([A-Z][\w-]+)(?:,|\s(?=[a-z]+s\b))")
+# What they do, they do for whom they attend to.
+_ATTENDS = frozenset({"doctor", "landlord"})
 _THIRD = re.compile(r"\b(?:he|she|they|him|her|his|their|them)\b|[他她]", re.IGNORECASE)
 _SELF_HEAD = re.compile(r"^(?:the\s+)?(?:user|i|speaker)\b(?!['’]s)|^(?:用户|使用者|我|本人)(?!的)", re.IGNORECASE)
 _OWNER_HEAD = re.compile(r"^(?:the\s+)?user['’]s\s+|^(?:my|our)\s+|^(?:用户|使用者|我)(?:的|家的?)?", re.IGNORECASE)
@@ -37,8 +41,14 @@ _USER = re.compile(r"\buser\b|用户|使用者|" + _FIRST.pattern, re.IGNORECASE
 _NAME_HEAD = re.compile(
     r"^([A-Z][\w'’-]*)(?=\s+(?:is|was|has|had|will|are|can|[a-z]+s|[a-z]+ed|got|went|just|also|really|never|loves?)\b)"
 )
-_CHINESE_NAME_HEAD = re.compile(r"^([小老阿][\u4e00-\u9fff])(?=[^\s])")
-_OPENING = re.compile(r"^(?:(?:and|but|so|well|oh|also|then|because)\b|不过|但是?|而|然后)[\s，,]*", re.IGNORECASE)
+_CHINESE_NAME_HEAD = re.compile(
+    r"^([小老阿][\u4e00-\u9fff](?=\S)|[^\W我你他她大你\da-zA-Z][姨叔伯姑舅婶嫂哥姐](?=[住在是要去说有把从给也都会不]))"
+)
+_OPENING = re.compile(
+    r"^(?:(?:(?:and|but|so|well|oh|also|then|because|now|today|still|actually|apparently)\b"
+    r"|不过|但是?|而|然后|现在|今天|后来|最近|其实)[\s，,]*)+",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +89,11 @@ def _statement(clause: str) -> Statement:
     clause = _OPENING.sub("", clause)
     clause = REMINDER.sub("", clause) or clause
     people = _relation_names(clause)
-    rest = _OWNED.sub(" ", clause) if people else clause
     if is_about_someone_else(clause):
-        return Statement(clause, "" if _FIRST.search(rest) else "other", people)
+        is_open = _FIRST.search(_without_people(clause)) or (people and people <= _ATTENDS and not _FIRST.match(clause))
+        return Statement(clause, "" if is_open else "other", people)
+    if apposed := _APPOSED.match(clause):
+        return Statement(clause, "other", frozenset({apposed[1].lower()}))
     named = _NAME_HEAD.match(clause) or _CHINESE_NAME_HEAD.match(clause)
     if named and not is_ordinary_opener(named[1].lower()) and not _FIRST.search(clause):
         return Statement(clause, "other", frozenset({named[1].lower()}))
@@ -129,13 +141,17 @@ def _reached(grounds: Grounds) -> frozenset[str]:
     said = grounds.cited_text
     reached = _relation_names("\n".join((said, *(k.text for k in grounds.rests_on))))
     if _THIRD.search(said) or len(said) < SHORT:
-        reached |= _relation_names(grounds.names_text)
+        reached = reached.union(*map(_relation_names, grounds.names_texts))
     if _AT_WORK.search(said):
         reached |= {"colleague", "boss"}
     return reached | frozenset(r for name, held in _all_links(grounds) if _names(name, said) for r in held)
 
 
-_AT_WORK = re.compile(r"\b(?:from|at) (?:work|the office)\b|公司|单位|[部门组]里", re.IGNORECASE)
+_AT_WORK = re.compile(
+    r"\b(?:from|at) (?:work|the office)\b|\b(?:our|my|the) (?:team|new (?:starter|hire))\b"
+    r"|我们[组部]|公司|单位|[部门组]里",
+    re.IGNORECASE,
+)
 
 
 def _is_trade(word: str, text: str) -> bool:
@@ -177,7 +193,11 @@ def _may_name(name: str) -> bool:
 
 
 def _names(name: str, text: str) -> bool:
-    return name in text if HAN.match(name) else bool(re.search(rf"\b{re.escape(name)}\b", text, re.IGNORECASE))
+    return (
+        name in text
+        if HAN.match(name)
+        else name in text.lower() and bool(re.search(rf"\b{re.escape(name)}\b", text, re.IGNORECASE))
+    )
 
 
 def _other_subject(text: str, grounds: Grounds) -> str | None:
@@ -189,12 +209,20 @@ def _other_subject(text: str, grounds: Grounds) -> str | None:
         if best and all(c.about == "other" and not (c.who & who or any(_names(w, first) for w in c.who)) for c in best):
             return "Its sources say that of somebody else, not of the user."
         return None
+    held = _relation_names(first)
+    if _SELF_HEAD.match(first) and best and all(_of_whom_is_told(c, held) for c in best):
+        return "Its sources say that of somebody else, not of the user."
     if _is_owned_by_another(first, grounds):
         return "Its sources say that of somebody else, not of the user."
     mentioned = _OWNER_HEAD.sub("", text)
     if best and subject.words and all(_excludes(c, subject.words, mentioned) for c in best):
         return "Its sources say that of somebody else."
     return None
+
+
+def _of_whom_is_told(clause: Statement, held: frozenset[str]) -> bool:
+    """Return whether a clause is about somebody whom only a pronoun names, and speaks of all that a fact *held*."""
+    return clause.about == "other" and not clause.who and held <= _relation_names(clause.text)
 
 
 def subject_of(text: str, grounds: Grounds) -> Subject:
@@ -313,8 +341,11 @@ def _carrying(text: str, grounds: Grounds) -> list[Statement]:
 
 
 def _without_people(text: str) -> str:
+    """Return *text* with blanks for those around the speaker, and for whose they are."""
     for start, end, _ in relation_spans(text):
-        text = text[:start] + " " * (end - start) + text[end:]
+        owner = _OWNED.search(text[:start])
+        first = owner.start() if owner else start
+        text = text[:first] + " " * (end - first) + text[end:]
     return text
 
 

@@ -32,7 +32,7 @@ from keepstone.logic.distillation.support import (
     strange_rate,
     unsaid_word,
 )
-from keepstone.logic.distillation.wording import CHINESE_NEGATIVE, ENGLISH_NEGATIVE, REMINDER
+from keepstone.logic.distillation.wording import CHINESE_NEGATION, ENGLISH_NEGATION, REMINDER
 from keepstone.logic.text import tokens
 from keepstone.results import Refused
 from keepstone.types import Kind
@@ -269,7 +269,9 @@ def _is_after(first: Bound, last: Bound) -> bool:
 
 
 _TAKES_BACK = re.compile(
-    rf"{ENGLISH_NEGATIVE}|\b(?:forget|delete|remove|erase)|{CHINESE_NEGATIVE}|忘|删", re.IGNORECASE
+    rf"{ENGLISH_NEGATION}|\b(?:forget|delete|remove|erase|scrap|cancel|call(?:ed)? off|over\b|quit|stop)"
+    rf"|{CHINESE_NEGATION}|[忘删戒]|取消|算了|作废|停了|结束",
+    re.IGNORECASE,
 )
 
 

@@ -81,7 +81,8 @@ _PATTERNS = tuple(
         rf"|(?<=from )|(?<=to )|(?<=of )|(?<=every )|(?<=each )|(?<=next )|(?<=last )|(?<=this )"
         rf"|(?<=before )|(?<=after )"
         rf"|(?<=and ))(?P<mon>{'|'.join(en.MONTHS)})\b",
-        rf"(?:(?<=on the )|(?<=by the )|(?<=from the )|(?<=until the )|(?<=till the )|(?<=after the )|(?<=before the ))"
+        rf"(?:(?<=on the )|(?<=is the )|(?<=by the )|(?<=from the )|(?<=until the )|(?<=till the )"
+        rf"|(?<=after the )|(?<=before the ))"
         rf"(?:{_ORDINAL}|(?P<d0>\d\d?)(?:st|nd|rd|th))\b(?=[.,;!?)]|$|\s(?:and|but|so|at|because|as|or)\b)",
         r"(?<=on the )(?P<d>\d\d?)(?:st|nd|rd|th)\b(?!\s(?:floor|street|avenue|day|page))",
         r"\b(?P<y>(?:1[89]|20)\d)0s\b",
@@ -297,6 +298,11 @@ class Calendar:
         if any(m.day == day and (month is None or m.month in (None, month)) for m in self._mentions):
             return month is None or self.has_month(None, month)
         return False
+
+    @property
+    def has_bare_day(self) -> bool:
+        """Whether a day is told without its month, as one that comes every month."""
+        return any(m.day is not None and m.month is None for m in self._mentions)
 
     def has_weekday(self, weekday: int) -> bool:
         """Return whether a weekday is told, or is that of a day that is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from keepstone.logic.distillation.attribution import HAN, about_whom, content_of, subject_of
 from keepstone.logic.distillation.grounds import Grounds
@@ -65,8 +66,7 @@ def turned_round(text: str, grounds: Grounds) -> str | None:
         return "Its sources dislike what it says is liked."
     if _ENGLISH_NEGATIVE.search(text):
         return None
-    stated = frozenset(stem(w) for w in re.findall(r"[a-z]+", text.lower()))
-    plain = frozenset(stem(w) for w in re.findall(r"[a-z]+", _NEGATED_VERB.sub(" ", grounds.cited_text).lower()))
+    stated, plain = _words(text), _words(_NEGATED_VERB.sub(" ", grounds.cited_text))
     for match in _NEGATED_VERB.finditer(grounds.cited_text):
         word = (match["a"] or match["b"]).lower()
         root = stem(word)
@@ -78,7 +78,25 @@ def turned_round(text: str, grounds: Grounds) -> str | None:
                 continue
         if root in stated and root not in plain and (word not in STOP_WORDS or word in ("been", "have")):
             return f"Its sources deny what it states with “{word}”."
-    return _has_what_is_missing(text, grounds.cited_text)
+    return _is_where_it_is_not(text, grounds.cited_text) or _has_what_is_missing(text, grounds.cited_text)
+
+
+_NOT_THERE = re.compile(r"\bnot\s(?:on|in|at|from|to|with|into)\s(?:the\s)?(?P<what>[a-z]+)", re.IGNORECASE)
+
+
+def _is_where_it_is_not(text: str, said: str) -> str | None:
+    """Return why *text* puts somebody where its messages say they are not; None if it does not."""
+    stated, plain = _words(text), _words(_NOT_THERE.sub(" ", said))
+    for match in _NOT_THERE.finditer(said):
+        word = match["what"].lower()
+        if word not in STOP_WORDS and stem(word) in stated - plain:
+            return f"Its sources deny what it states with “{match[0]}”."
+    return None
+
+
+@lru_cache(maxsize=64)
+def _words(text: str) -> frozenset[str]:
+    return frozenset(stem(w) for w in re.findall(r"[a-z]+", text.lower()))
 
 
 _MISSING = re.compile(
@@ -100,7 +118,9 @@ _EXCEPTED = re.compile(r"\b(?:except|apart|besides|other than|beyond|bar|but for
 def _has_what_is_missing(text: str, said: str) -> str | None:
     """Return why *text* lets somebody have what its messages say is not there; None if it need not."""
     having = {w for m in _HAVING.finditer(text) for w in _objects(m["what"])}
-    plain = {stem(w) for w in re.findall(r"[a-z]+", _MISSING.sub(" ", said).lower())}
+    if not having:
+        return None
+    plain = _words(_MISSING.sub(" ", said))
     for match in _MISSING.finditer(said):
         missing = _objects(match["what"]) & having
         if missing - plain and not _EXCEPTED.search(match["what"]):
@@ -131,6 +151,18 @@ def _denies_what_is_said(text: str, grounds: Grounds) -> str | None:
     return None
 
 
+# No onions for me, 别放葱花.
+_UNWANTED = re.compile(
+    r"\b(?:no|without|skip the|hold the|leave out the)\s(?P<en>[a-z]+)"
+    r"|(?:别|不要|不)(?:放|加|要|给我)(?P<zh>[\u4e00-\u9fff]{2})",
+    re.IGNORECASE,
+)
+
+
+def _stands_in(what: str, text: str) -> bool:
+    return what in text if HAN.match(what) else what.lower() not in STOP_WORDS and stem(what.lower()) in _words(text)
+
+
 # One thing is liked better than another.
 _RATHER = re.compile(r"\bprefer\w*\b.*\b(?:to|over|than|instead)\b|比|而不是", re.IGNORECASE)
 
@@ -140,6 +172,8 @@ def _only_loathed(text: str, likes: re.Pattern[str], loathes: re.Pattern[str], g
     said = grounds.cited_text
     if _RATHER.search(text):
         return False
+    if any(_stands_in(m["en"] or m["zh"], likes.sub(" ", text)) for m in _UNWANTED.finditer(said)):
+        return not likes.search(loathes.sub(" ", said))
     if bool(loathes.search(said)) and not likes.search(loathes.sub(" ", said)):
         return True
     stated = content_of(likes.sub(" ", text)) - subject_of(text, grounds).words

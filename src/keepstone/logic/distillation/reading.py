@@ -78,7 +78,12 @@ def words_of(texts: frozenset[str]) -> frozenset[str]:
 @lru_cache(maxsize=VIEWS)
 def stems_of(texts: frozenset[str]) -> frozenset[str]:
     """Return the stems of `words_of`."""
-    return frozenset(map(stem, words_of(texts)))
+    return frozenset[str]().union(*map(_stems, texts))
+
+
+@lru_cache(maxsize=TEXTS)
+def _stems(text: str) -> frozenset[str]:
+    return frozenset(map(stem, _words(text)))
 
 
 @lru_cache(maxsize=VIEWS)

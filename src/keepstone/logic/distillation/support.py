@@ -158,7 +158,7 @@ def strange_rate(text: str, grounds: Grounds) -> str | None:
     told = grounds.text.lower()
     for match in _RATE.finditer(text):
         words = _RATE_WORDS[next(g for g in match.groups() if g).lower()]
-        if not any(w in told for w in words):
+        if not any(w in told for w in words) and not ("月" in words and grounds.calendar.has_bare_day):
             return match[0]
     return None
 

@@ -32,7 +32,7 @@ GENERIC = frozenset(
     approve approved accept accepted finalize set setting option detail details item items list lists thing
     things way kind type part main current ongoing upcoming future past some any much little lot lots bit
     almost nearly just only even another other others together well own under over within pet pets drive drives
-    driving ride rides riding walk run wear wears need-to
+    driving ride rides riding walk run wear wears need-to early late mid
     """.split()
 )
 
