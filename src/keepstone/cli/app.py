@@ -12,7 +12,18 @@ import typer
 from typer.core import TyperGroup
 
 import keepstone
-from keepstone.cli import checking, describing, evaluating, learning, moving, output, reading, recording, writing
+from keepstone.cli import (
+    checking,
+    describing,
+    evaluating,
+    learning,
+    moving,
+    naming,
+    output,
+    reading,
+    recording,
+    writing,
+)
 from keepstone.errors import InvalidRequestError, KeepstoneError
 
 FAILED, ASKED_WRONGLY = 1, 2
@@ -68,6 +79,7 @@ for name, command in (
     app.command(name)(command)
 evaluating.app.command("record")(recording.record)
 evaluating.app.command("gates")(recording.gates)
+app.add_typer(naming.app)
 app.add_typer(evaluating.app)
 
 
