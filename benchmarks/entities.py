@@ -5,6 +5,9 @@
 Labelled are the sentences in `tests/logic/entities/`. For packs, the best HITS of each question are ranked anew by what
 they had plus a weight times the share of the names in the question that the memory holds; names of speakers are left
 out, since the ranking knows those. Printed is the share of the evidence among the first ten.
+
+Then what links by names that a model gave are worth (`entity_links`), among the turns of the first record of each pack
+too.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import re
 from collections.abc import Set
 from pathlib import Path
 
+from benchmarks import entity_links
 from benchmarks.retriever import embedder
 from keepstone import Hit
 from keepstone.evaluation.pack import Record, read
@@ -83,9 +87,13 @@ def main() -> None:
     """Measure the labelled sentences, and the packs named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("packs", nargs="*", type=Path)
+    parser.add_argument("--links-only", action="store_true", help="Leave out what rules would be worth.")
     given = parser.parse_args()
     for path in sorted(LABELLED.glob("*.txt")):
         label(path)
+    entity_links.measure([read(pack).records[0] for pack in given.packs])
+    if given.links_only:
+        return
     for pack in given.packs:
         found: dict[float, list[float]] = {w: [] for w in WEIGHTS}
         holding = sum(measure(record, found) for record in read(pack).records)

@@ -11,7 +11,9 @@ import pytest
 
 from keepstone import Memory
 from keepstone.embedders.hashing import HashingEmbedder
-from keepstone.operations import Enqueue, Feedback
+from keepstone.logic.entities import Registry
+from keepstone.naming import Mention
+from keepstone.operations import Enqueue, Feedback, MergeNames
 from keepstone.stores.sqlite import SqliteStore
 from keepstone.testing._script import ALICE, START, Script
 
@@ -208,5 +210,25 @@ async def test_what_stands_beside_the_words(folder: Path, speaker: Speaker) -> N
     assert (await store.erase(ALICE, [erased.id], script.batch())).verified
     assert left(folder, speaker.said) == []
     assert [c.details for c in await store.history(beside.memory.id, ALICE)] == [{}, {"strength": [0.0, 0.5]}]
+    await store.close()
+    assert left(folder, speaker.said) == [], "nor when closed"
+
+
+async def test_names_and_merges(folder: Path, speaker: Speaker) -> None:
+    script, say = Script(), speaker.say
+    store = SqliteStore(folder / "memory.db")
+    aliases = (say(20), say(20, chinese=True))
+    fact = script.fact("Somebody paints", entities=(Mention(name=say(20), kind="person", aliases=aliases),))
+    other = script.fact("Ana sings", entities=(Mention(name="Ana", kind="person"),))
+    await store.apply(script.batch(fact, other))
+    revised = script.revise(fact.memory.id, "Nobody paints", entities=(Mention(name=say(20), kind="person"),))
+    await store.apply(script.batch(revised))
+    there = {e.name: e.id for e in Registry(await store.naming(ALICE, START)).entities()}
+    merge = MergeNames(scope=ALICE, one=there[speaker.said[-1]], into=there["Ana"], reason=say(40))
+    await store.apply(script.batch(merge))
+    assert left(folder, speaker.said), "it is there before"
+    assert (await store.erase(ALICE, [fact.memory.id], script.batch())).verified
+    assert left(folder, speaker.said) == []
+    assert [e.name for e in Registry(await store.naming(ALICE, START)).entities()] == ["Ana"]
     await store.close()
     assert left(folder, speaker.said) == [], "nor when closed"

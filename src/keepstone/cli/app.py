@@ -18,6 +18,7 @@ from keepstone.cli import (
     evaluating,
     learning,
     moving,
+    naming,
     output,
     reading,
     recording,
@@ -81,6 +82,7 @@ for name, command in (
     app.command(name)(command)
 evaluating.app.command("record")(recording.record)
 evaluating.app.command("gates")(recording.gates)
+app.add_typer(naming.app)
 app.add_typer(evaluating.app)
 
 

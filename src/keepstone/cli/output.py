@@ -18,6 +18,7 @@ from rich.text import Text
 
 from keepstone.drafts import Reextraction
 from keepstone.memory import Progress as Report
+from keepstone.naming import Entity
 from keepstone.results import Distillation, FactChange, JobStatus, Receipt, Usage
 from keepstone.types import Action, Change, Hit, MemoryRecord, plain
 
@@ -194,6 +195,24 @@ def pairs(found: Mapping[str, Any]) -> None:
         if value is not None and value != {} and value != []:
             text = value if isinstance(value, str) else json.dumps(plain(value), ensure_ascii=False)
             table.add_row(name.replace("_", " "), Text(_clean(text)))
+    _stdout().print(table)
+
+
+def entities(found: Sequence[Entity]) -> None:
+    """Show entities: their names, how many memories mention them, and what was merged into them."""
+    if not found:
+        note("No memory mentions anybody or anything.")
+        return
+    table = _table("memories", "name")
+    for entity in found:
+        names = ", ".join(map(one_line, entity.aliases))
+        cell = Text(one_line(entity.name) + (f" ({names})" if names else ""))
+        cell.append(f"\n{entity.kind} · {entity.id}", style="dim")
+        for merged in entity.merged:
+            why = f": {one_line(merged.reason)}" if merged.reason else ""
+            said = f"\n{one_line(merged.name)} merged by {merged.actor}, {moment(merged.at)}{why} · {merged.id}"
+            cell.append(said, style="dim")
+        table.add_row(str(entity.memories), cell)
     _stdout().print(table)
 
 

@@ -64,7 +64,7 @@ class Weights:
     number: float = 0.8
     newer: float = 1.0
     strength: float = 1.0
-    entity: float = 1.5
+    entity: float = 4.0
     succession: bool = True
 
 

@@ -1,7 +1,8 @@
 """New and old among statements about one matter: which of them a question asks for comes first.
 
 A statement is taken to be about the same matter as an earlier one if it is by the same speaker, from a later session,
-about the same person as far as that can be told, and near enough in meaning. Nothing is retired or marked by this:
+about the same person as far as that can be told, mentions as much of what the question names, and is near enough in
+meaning. Nothing is retired or marked by this:
 the order of one answer changes, and the explanation says so.
 """
 
@@ -106,5 +107,7 @@ def _follows(later: Candidate, earlier: Candidate) -> bool:
         and later.recency > earlier.recency
         and (later.session != earlier.session or later.session < 0)
         and later.speaker == earlier.speaker
+        # What the question names decides whose matter it is.
+        and later.linked == earlier.linked
         and not (later.traits ^ earlier.traits) & SOMEONE_ELSE
     )

@@ -21,6 +21,10 @@ _SPACE = re.compile(r"\s+")
 _WHOSE = re.compile(
     r"^(?:(?:the )?user['’]?s|my|our|your|his|her|their|an?|some)\s+|^(?:用户|我们?|你们?|他们?|她们?|咱们?)的?(?=.)"
 )
+# "my office", but not "My Fair Lady".
+_DESCRIBED = re.compile(
+    r"^(?:[Tt]he user['’]?s|my|our|your|his|her|their|an?|some)\s+[^\WA-Z]|^(?:用户|我们?|你们?|他们?|她们?|咱们?)的"
+)
 _NOBODY = frozenset(
     "user users assistant ai bot speaker i me you he him she her it we us they them myself yourself himself herself "
     "who someone somebody anyone everybody everyone nobody this that one "
@@ -41,8 +45,10 @@ def fold(name: str) -> str:
 
 
 def is_name(name: str) -> bool:
-    """Return whether *name* can tell one person or thing from another: "Bob", but not "he", "my brother" or 同事."""
+    """Return whether *name* can tell one person or thing from another: "Bob", but not "he", "my office" or 同事."""
     folded = fold(name)
+    if _DESCRIBED.match(name.strip()):
+        return False
     bare = _WHOSE.sub("", folded)
     common = (_NOBODY, PEOPLE_WORDS, CHINESE_PEOPLE_WORDS)
     return len(folded) > 0 and not any(f in words for f in (folded, bare) for words in common)
