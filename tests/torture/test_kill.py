@@ -32,7 +32,7 @@ class Life:
         )
         self.lines: list[str] = []
         self.errors = ""
-        self.has_spoken = threading.Event()
+        self.has_spoken, self.has_done = threading.Event(), threading.Event()
         self._listeners = [threading.Thread(target=self._listen), threading.Thread(target=self._listen_for_errors)]
         for listener in self._listeners:
             listener.start()
@@ -52,12 +52,15 @@ class Life:
             for line in stream:
                 self.lines.append(line)
                 self.has_spoken.set()
+                if '"done"' in line:
+                    self.has_done.set()
 
     def _listen_for_errors(self) -> None:
         assert self.process.stderr is not None
         with self.process.stderr as stream:
             self.errors = stream.read()
         self.has_spoken.set()
+        self.has_done.set()
 
 
 def verify(path: Path, truths: list[Truth], cycle: int) -> None:
@@ -94,7 +97,9 @@ def campaign_of_two(path: Path, cycles: int) -> tuple[Truth, Truth]:
     lives = [Life(path, t.name, 0, chance.randrange(10**9)) for t in truths]
     for cycle in range(cycles):
         turn = cycle % 2
-        assert lives[turn].has_spoken.wait(60)
+        # Each has acknowledged something by the time that it is killed first.
+        first = lives[turn].has_done if cycle < 2 else lives[turn].has_spoken
+        assert first.wait(60)
         threading.Event().wait(chance.expovariate(4))
         truths[turn].hear(lives[turn].kill())
         verify_one(path, truths[turn], cycle)
