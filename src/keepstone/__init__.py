@@ -36,6 +36,7 @@ from keepstone.errors import (
 )
 from keepstone.limits import Limits, SpendingLimits
 from keepstone.memory import AsyncMemory
+from keepstone.naming import Entity, MergedEntity
 from keepstone.profiles import Profile, ProfileLine
 from keepstone.results import (
     AddResult,
@@ -87,6 +88,7 @@ __all__ = [
     "Distillation",
     "Duplicate",
     "EmbedderMismatchError",
+    "Entity",
     "ErasureReceipt",
     "Expected",
     "Explanation",
@@ -104,6 +106,7 @@ __all__ = [
     "Limits",
     "Memory",
     "MemoryRecord",
+    "MergedEntity",
     "Message",
     "MissingExtraError",
     "NotFoundError",
