@@ -1,6 +1,6 @@
 """Distillation with a model that answers rightly: what the machinery keeps of what a model gives it.
 
-    python -m benchmarks.distillation FOLDER
+    python -m benchmarks.distillation [--refused] FOLDER
 
 FOLDER has data/scenarios_{en,zh}.jsonl and data/updates_{en,zh}.jsonl; what is not there is left out. The replies come
 from the labels, so the figures say nothing about a model: they say whether known memories are found and shown, right
@@ -9,15 +9,20 @@ changes let through, and the current ones found. Ends with 1 if a bar is missed.
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.retriever import embedder
+from keepstone import Memory
 from keepstone.evaluation.gates import Gate, failed, measure
-from keepstone.evaluation.pack import read
-from keepstone.evaluation.retriever import LastQuery
+from keepstone.evaluation.pack import Record, read
+from keepstone.evaluation.retriever import LastQuery, StandingClock, ingest
+from keepstone.results import Refused
+from keepstone.testing import InMemoryStore
 from tests.evaluation.oracle import Oracle
 
 PACKS = ("scenarios_en", "scenarios_zh", "updates_en", "updates_zh")
@@ -41,14 +46,45 @@ def run(path: Path) -> list[Gate]:
     return found
 
 
-def main(folder: Path) -> int:
+def refused(path: Path) -> int:
+    """Print what the checks refused of one pack, by reason, and return how much that is."""
+    pack, found = read(path), defaultdict[str, list[tuple[str, Refused]]](list)
+    for record in pack.records:
+        for refusal in _refused_of(record):
+            found[refusal.reason].append((record.id, refusal))
+    count = sum(map(len, found.values()))
+    print(f"{pack.name}: {count} refused")
+    for reason, refusals in sorted(found.items(), key=lambda item: -len(item[1])):
+        print(f"  {reason}: {len(refusals)}")
+        for record_id, refusal in refusals:
+            print(f"    {record_id}: {refusal.text!r}: {refusal.detail}")
+    return count
+
+
+def _refused_of(record: Record) -> list[Refused]:
+    clock = StandingClock()
+    memory = Memory(store=InMemoryStore(), embedder=embedder(), chat_model=Oracle([record]), clock=clock)
+    try:
+        taken = [added.distilled for _, added in ingest(memory, clock, record)]
+    finally:
+        memory.close()
+    return [r for distilled in taken if distilled is not None for r in distilled.refused]
+
+
+def main() -> int:
     """Run every pack that is there."""
-    paths = [p for name in PACKS if (p := folder / "data" / f"{name}.jsonl").exists()]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--refused", action="store_true")
+    options = parser.parse_args()
+    paths = [p for name in PACKS if (p := options.folder / "data" / f"{name}.jsonl").exists()]
     if not paths:
-        print(f"{folder} has none of {', '.join(PACKS)}.")
+        print(f"{options.folder} has none of {', '.join(PACKS)}.")
         return 1
+    if options.refused:
+        return int(sum([refused(path) for path in paths]) > 0)
     return int(failed([gate for path in paths for gate in run(path)]))
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main())

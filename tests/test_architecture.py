@@ -24,7 +24,7 @@ LINES_PER_FUNCTION_MAX = 60
 # Each part of the package and the parts that it may import. A part may always import itself, except that an
 # adapter never imports another one. A new top-level module has no part until it is entered here.
 BASE = ("types", "errors", "limits")
-VALUES = (*BASE, "naming", "results", "profiles", "chat", "filters", "contract", "operations")
+VALUES = (*BASE, "naming", "results", "profiles", "chat", "filters", "contract", "operations", "drafts")
 PORTS = (*VALUES, "protocols")
 CORE = (
     *PORTS,
@@ -36,6 +36,7 @@ CORE = (
     "ingest",
     "receipts",
     "telling",
+    "crediting",
     "strategies",
     "carrying",
     "distilling",
@@ -51,7 +52,7 @@ CORE = (
 )
 ADAPTERS = ("stores", "embedders", "llms", "rerankers")
 SETTINGS = ("ids", "config", "providers")
-PUBLIC = (*PORTS, *SETTINGS, "traces", "memory", "blocking", PACKAGE)
+PUBLIC = (*PORTS, *SETTINGS, "traces", "reextracting", "memory", "blocking", PACKAGE)
 FACES = ("server", "cli", "client", "compat", "transfer", "demo", "integrations", "evaluation", "testing")
 
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
@@ -63,6 +64,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "chat": BASE,
     "contract": (*BASE, "filters"),
     "operations": (*BASE, "naming", "results", "filters", "contract"),
+    "drafts": (*BASE, "results", "operations"),
     "logic": VALUES,
     "protocols": VALUES,
     "door": (*VALUES, "logic"),
@@ -72,6 +74,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "ingest": (*PORTS, "logic", "requests", "queueing"),
     "receipts": (*PORTS, "logic"),
     "telling": PORTS,
+    "crediting": PORTS,
     "strategies": (*PORTS, "logic"),
     "carrying": (*PORTS, "logic", "door", "ingest", "telling"),
     "merging": (*PORTS, "logic"),

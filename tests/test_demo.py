@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from keepstone.demo import conversation, show
+from keepstone.testing import ChatServer
 
 
 def test_the_conversation_is_bilingual_and_dated() -> None:
@@ -40,3 +41,11 @@ async def test_a_store_that_is_named_is_kept_and_the_tour_can_be_taken_again(tmp
         assert "Erased for good: 1 memory" in out.getvalue()
     assert path.exists()
     assert "were there already" in out.getvalue()
+
+
+async def test_the_tour_asks_no_chat_model_whatever_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ChatServer() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("KEEPSTONE_CHAT_MODEL", "openai:scripted")
+        await show(Console(file=io.StringIO(), width=100), embedder="hashing")
+    assert server.requests == []

@@ -10,6 +10,8 @@
 """
 
 from keepstone.blocking import Memory
+from keepstone.chat import ChatMessage, ChatReply, ChatRequest
+from keepstone.drafts import Reextraction
 from keepstone.errors import (
     AuthenticationError,
     BadReplyError,
@@ -38,11 +40,13 @@ from keepstone.limits import Limits, SpendingLimits
 from keepstone.memory import AsyncMemory
 from keepstone.naming import Entity, MergedEntity
 from keepstone.profiles import Profile, ProfileLine
+from keepstone.protocols import ChatModel, Embedder
 from keepstone.results import (
     AddResult,
     Distillation,
     Duplicate,
     FactChange,
+    FeedbackValue,
     Forgotten,
     JobStatus,
     Receipt,
@@ -57,6 +61,7 @@ from keepstone.types import (
     Citation,
     Context,
     ErasureReceipt,
+    Evidence,
     Explanation,
     Hit,
     Kind,
@@ -81,18 +86,25 @@ __all__ = [
     "AuthenticationError",
     "BadReplyError",
     "Change",
+    "ChatMessage",
+    "ChatModel",
+    "ChatReply",
+    "ChatRequest",
     "Citation",
     "ConfigError",
     "ConflictError",
     "Context",
     "Distillation",
     "Duplicate",
+    "Embedder",
     "EmbedderMismatchError",
     "Entity",
     "ErasureReceipt",
+    "Evidence",
     "Expected",
     "Explanation",
     "FactChange",
+    "FeedbackValue",
     "FilterError",
     "Forgotten",
     "Hit",
@@ -116,6 +128,7 @@ __all__ = [
     "ProviderError",
     "RateLimitError",
     "Receipt",
+    "Reextraction",
     "Refused",
     "Scope",
     "ScopeError",

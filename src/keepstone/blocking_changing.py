@@ -116,7 +116,10 @@ class BlockingChanging:
         app_id: str | None = None,
         run_id: str | None = None,
     ) -> Change:
-        """Take a memory back: no verb but `history` shows it again. Returns the change, which `undo` takes.
+        """Take a memory back: no verb but `history` shows it again. Returns the change.
+
+        What would still tell it goes too: the words that a fact alone was distilled from, or what was distilled from an
+        episode alone. `undo` takes the change, or its batch with all that went.
 
         Raises:
             NotFoundError: as `get`.

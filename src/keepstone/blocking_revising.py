@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keepstone.blocking_learning import BlockingLearning
+from keepstone.drafts import Reextraction
 from keepstone.portal import portal
 from keepstone.types import Change
 
 if TYPE_CHECKING:
-    from keepstone.reextracting import Reextraction
     from keepstone.strategies import Strategy
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from keepstone import config, door, ingest, providers
 from keepstone.contract import Clock, NewId
+from keepstone.crediting import Credits
 from keepstone.errors import ConfigError, InvalidRequestError, NotFoundError, ScopeError
 from keepstone.ids import IdSource
 from keepstone.limits import DEFAULT_LIMITS, NO_SPENDING_LIMITS, Limits, SpendingLimits
@@ -69,6 +70,7 @@ class Changing:
         self._strategy = strategy if not isinstance(strategy, str) else door.one_of(strategy, "strategy", STRATEGIES)
         self._spending = spending
         self._recalled = Recalled()
+        self._credits = Credits()
         self._space = VectorSpace(self._store, providers.embedder(embedder), self._tenant)
 
     @property

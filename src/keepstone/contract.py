@@ -158,12 +158,15 @@ class Candidates:
 
     `alike` holds places in `items` and the cosine of two candidates with each other, each pair once. `statements`
     gives, for those candidates that are episodes, the visible memories distilled from the same messages, with status.
+    `successors` give, for what is superseded among the candidates and those statements, by id, what superseded it; none
+    under `known_at`.
     """
 
     items: tuple[Candidate, ...]
     corpora: Mapping[str, Corpus]
     alike: tuple[tuple[int, int, float], ...] = ()
     statements: Mapping[str, tuple[tuple[str, Status], ...]] = field(default_factory=dict)
+    successors: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,26 +16,28 @@ from keepstone import receipts
 from keepstone.carrying import Carrier
 from keepstone.chat import ChatReply, ChatRequest
 from keepstone.contract import CandidateQuery, Job, NewId, Vector
-from keepstone.filters import And, Condition, Filter
+from keepstone.filters import of_owner
 from keepstone.limits import NO_SPENDING_LIMITS, SpendingLimits
 from keepstone.logic.distillation import planning
 from keepstone.logic.distillation.material import Material, Piece
 from keepstone.logic.entities import Registry
 from keepstone.logic.ids import bucket
-from keepstone.logic.ranking import calibration_of, rank
+from keepstone.logic.ranking import WEIGHTS, calibration_of, rank
 from keepstone.logic.text import term_counts
 from keepstone.logic.vectors import checked
 from keepstone.operations import Batch, EnterCall, Finish, Operation
 from keepstone.protocols import ChatModel, Embedder, Store
 from keepstone.results import Distillation, FactChange, Receipt
 from keepstone.strategies import Proposed, Strategy
-from keepstone.types import OWNER_KINDS, Action, Kind, LedgerMessage, MemoryRecord, Scope, Span
+from keepstone.types import Action, Kind, LedgerMessage, MemoryRecord, Scope, Span, Status
 
 DISTILLED_KINDS = (Kind.FACT, Kind.PROCEDURE)
 EARLIER_MESSAGES = 4
 # Looks for known memories a call: enough for what a few turns are about, whatever the number of messages.
-LOOKS_MAX = 8
+LOOKS_MAX = 16
 ALIKE = 5
+# What is known is looked up by what it is about, whether it is still true or not.
+_BY_MATTER = replace(WEIGHTS, superseded=0.0, superseded_before=0.0, succession=False)
 _HALF = re.compile("[\ud800-\udfff]")
 
 
@@ -125,14 +127,16 @@ class _Run:
         return reply
 
     async def look(self, texts: Sequence[str], each: int) -> list[MemoryRecord]:
-        """Return the current distilled memories nearest to *texts*, at most *each* for one, best first."""
+        """Return distilled memories near to *texts* that nothing superseded, best first, *each* a text at most."""
         probes = _probes(texts)
         found = await self._nearest(probes, each, "query")
         order: dict[str, int] = {}
         for ids in found:
             for place, id in enumerate(ids):
                 order[id] = min(place, order.get(id, place))
-        return await self._mine(sorted(order, key=lambda i: order[i]))
+        records = await self._mine(sorted(order, key=lambda i: order[i]))
+        # What a request may have meant to forget is superseded by nothing; the model may know better.
+        return [r for r in records if r.status is Status.CURRENT or r.superseded_by is None]
 
     async def operations(self, proposed: Proposed) -> list[Operation]:
         """Return what carries the accepted proposals out."""
@@ -196,7 +200,7 @@ class _Run:
         return [r for r in await self._of.store.get(ids, self._owner) if r.scope.owner == self._owner.owner]
 
     async def _nearest(self, texts: Sequence[str], each: int, kind: Literal["query", "document"]) -> list[list[str]]:
-        """Return the ids of the nearest current distilled memories of each text, from one call of the embedder."""
+        """Return the ids of the nearest distilled memories of each text, from one call of the embedder."""
         embedder = self._of.embedder
         if not texts:
             return []
@@ -207,18 +211,17 @@ class _Run:
         for text, vector in zip(texts, vectors, strict=True):
             query = CandidateQuery(
                 scope=self._owner,
-                where=_of_owner(self._owner),
+                where=of_owner(self._owner),
                 terms=term_counts(text)[0],
                 vector=vector,
                 at=self._now,
                 limit=each,
                 kinds=DISTILLED_KINDS,
-                include_superseded=False,
                 embedder=embedder.key if embedder is not None else None,
             )
             candidates = await self._of.store.candidates(query)
             calibration = calibration_of(None if embedder is None else embedder.key.name)
-            found.append([r.candidate.memory_id for r in rank(candidates, calibration, limit=each)])
+            found.append([r.candidate.memory_id for r in rank(candidates, calibration, limit=each, weights=_BY_MATTER)])
         return found
 
 
@@ -249,13 +252,6 @@ def _storable(reply: ChatReply) -> ChatReply:
 
 def _whole(text: str) -> str:
     return text if text.isascii() else _HALF.sub("\ufffd", text)
-
-
-def _of_owner(scope: Scope) -> Filter:
-    """What holds for the memories of the owner of *scope*, and for none in which that is a further id."""
-    kind, _ = scope.owner or ("", None)
-    stronger = OWNER_KINDS[: OWNER_KINDS.index(kind)] if kind else ()
-    return And(tuple(Condition((f"{k}_id",), "exists", False, is_field=True) for k in stronger))
 
 
 def _probes(texts: Sequence[str]) -> list[str]:

@@ -19,7 +19,7 @@ from typing import Any
 
 from keepstone.errors import FilterError
 from keepstone.limits import DEFAULT_LIMITS, Limits
-from keepstone.types import MemoryRecord
+from keepstone.types import OWNER_KINDS, MemoryRecord, Scope
 
 OPERATORS = ("eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "contains", "exists")
 TIME_FIELDS = ("created_at", "updated_at", "occurred_at", "valid_from", "valid_to", "expires_at")
@@ -81,6 +81,20 @@ def parse(where: Filter | Mapping[str, Any] | None, limits: Limits = DEFAULT_LIM
     if _count(tree, 1, limits) > limits.filter_nodes_max:
         raise FilterError(f"The filter has more than {limits.filter_nodes_max} conditions.")
     return tree
+
+
+def of_owner(scope: Scope) -> Filter:
+    """Return what holds for the memories of the owner of *scope*, and for none of which that is a further id.
+
+    A scope without a user sees what users told its agent; whoever changes memories must look at its own only.
+    """
+    kind = scope.owner[0] if scope.owner is not None else OWNER_KINDS[0]
+    return And(
+        tuple(
+            Condition(path=(f"{k}_id",), operator="exists", value=False, is_field=True)
+            for k in OWNER_KINDS[: OWNER_KINDS.index(kind)]
+        )
+    )
 
 
 def matches(where: Filter | None, record: MemoryRecord) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from keepstone import door
 from keepstone.contract import Job
+from keepstone.crediting import strengthen
 from keepstone.describing import Describing
 from keepstone.errors import ConfigError, NotFoundError, StoreError
 from keepstone.jobs import Worker, owner_of
@@ -148,6 +149,15 @@ class Learning(Describing):
         if self._queue_worker is not None:
             await self._queue_worker.close()
         await self._release()
+
+    async def _strengthen_recalled(self, scope: Scope) -> None:
+        """Enter what was recalled of the owner of *scope* since its last `add` into the history."""
+        due = self._credits.due(scope)
+        if due:
+            records = await self._store.get(due, owner_of(scope))
+            batch = self._batch(scope, [], None)
+            self._credits.settle(due, batch.at)
+            await strengthen(self._store, records, batch)
 
     def _wish(self, instructions: str | None, procedures: bool) -> Wish | None:
         """Return what a model is asked to make of messages, None without a model."""

@@ -97,6 +97,7 @@ class AsyncMemory(Revising):
         result, jobs = await ingest.add(
             self._store, embedder, request, now=self._clock(), new_id=self._new_id, actor=self._actor
         )
+        await self._strengthen_recalled(scope)
         if request.wish is None:
             return result
         return replace(result, distilled=await self._distilled(jobs, scope, seconds))
@@ -147,8 +148,11 @@ class AsyncMemory(Revising):
             as_of=door.moment(as_of, "as_of"),
             known_at=door.moment(known_at, "known_at"),
         )
-        hits = await recall.search(self._store, await self._space.agreed(), request, now=self._clock())
+        now = self._clock()
+        hits = await recall.search(self._store, await self._space.agreed(), request, now=now)
         self._recalled.enter(h.memory for h in hits)
+        if as_of is None and known_at is None:
+            self._credits.enter(hits, now)
         return hits
 
     async def context(

@@ -6,7 +6,7 @@ accepted.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -15,6 +15,7 @@ from typing import Any
 from keepstone import ingest, queueing, receipts
 from keepstone.contract import ListQuery, NewId
 from keepstone.distilling import DISTILLED_KINDS, Distiller
+from keepstone.drafts import Reextraction
 from keepstone.limits import NO_SPENDING_LIMITS
 from keepstone.logic.distillation.planning import signature
 from keepstone.logic.ids import bucket, partition
@@ -27,38 +28,32 @@ from keepstone.operations import (
     EnterCall,
     NewMemory,
     Operation,
+    Restore,
     Retire,
     Supersede,
 )
 from keepstone.protocols import Embedder, Scratch, Store
 from keepstone.queueing import DISTIL, Wish
 from keepstone.results import Receipt, Refused
-from keepstone.types import Kind, LedgerMessage, MemoryRecord, Scope, Status, Value
+from keepstone.types import Kind, LedgerMessage, MemoryRecord, Scope, Status
 
 REASON = "derived again"
 PAGE = 500
 LEASE = timedelta(hours=1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reextraction(Value):
-    """What deriving again came to: `kept` is there already, `added` is new, `dropped` would go.
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A distilled memory that is there: with `by_hand` a person wrote what it reads, and `texts` are what it read."""
 
-    `failures` say what a model could not do; with `stopped`, a spending limit was reached before all was read, and the
-    difference cannot be accepted. `rows` are what is new with all that `accept` needs.
-    """
+    record: MemoryRecord
+    by_hand: bool = False
+    texts: tuple[str, ...] = ()
 
-    scope: Scope
-    model: str
-    prompt: str
-    kept: tuple[MemoryRecord, ...]
-    added: tuple[MemoryRecord, ...]
-    dropped: tuple[MemoryRecord, ...]
-    refused: tuple[Refused, ...]
-    failures: tuple[str, ...]
-    receipts: tuple[Receipt, ...]
-    stopped: str | None
-    rows: tuple[ArchivedMemory, ...]
+    @property
+    def may_go(self) -> bool:
+        """What a person wrote stays, and so does what is not believed any more."""
+        return self.record.status is Status.CURRENT and not self.by_hand
 
 
 async def draft(distiller: Distiller, scratch: Scratch, scope: Scope, wish: Wish, now: datetime) -> Reextraction:
@@ -75,8 +70,10 @@ async def draft(distiller: Distiller, scratch: Scratch, scope: Scope, wish: Wish
     stopped = None
     async for batch in _read_into(store, scope, wish, distiller.new_id):
         await scratch.apply(batch)
-        for job in await scratch.claim([DISTIL], PAGE, now, now + LEASE):
-            stopped = stopped or await receipts.over_limit(store, job.scope, distiller.limits, now)
+        # The jobs of one owner are given out one after the other.
+        while stopped is None and (jobs := await scratch.claim([DISTIL], 1, now, now + LEASE)):
+            job = jobs[0]
+            stopped = await receipts.over_limit(store, job.scope, distiller.limits, now)
             if stopped is not None:
                 break
             made = await there.run(job, now)
@@ -88,15 +85,15 @@ async def draft(distiller: Distiller, scratch: Scratch, scope: Scope, wish: Wish
             break
     rows = [r async for r in _archive(scratch, Scope(tenant=scope.tenant)) if isinstance(r, ArchivedMemory)]
     made_rows = [r for r in rows if r.record.kind in DISTILLED_KINDS and r.record.status is not Status.RETIRED]
-    known = await distilled(store, scope, now)
-    same = _matched(made_rows, known)
+    held = await _held(store, scope, now)
+    same = _matched(made_rows, held)
     return Reextraction(
         scope=scope,
         model=distiller.model.name,
         prompt=spent[0].prompt if spent else "",
-        kept=tuple(same.values()),
+        kept=tuple(h.record for h in same.values()),
         added=tuple(r.record for r in made_rows if r.record.id not in same),
-        dropped=tuple(r for r in known if r.id not in {k.id for k in same.values()} and _may_go(r)),
+        dropped=tuple(h.record for h in held if h not in same.values() and h.may_go),
         refused=tuple(refused),
         failures=tuple(failures),
         receipts=tuple(spent),
@@ -106,18 +103,20 @@ async def draft(distiller: Distiller, scratch: Scratch, scope: Scope, wish: Wish
 
 
 async def accepted(
-    drafted: Reextraction, embedder: Embedder | None, known: Sequence[MemoryRecord], now: datetime, new_id: NewId
+    drafted: Reextraction, store: Store, embedder: Embedder | None, now: datetime, new_id: NewId
 ) -> list[Operation]:
-    """Return what makes *drafted* true of a store in which *known* is what was distilled.
+    """Return what makes *drafted* true of *store*; what was taken back since is not brought back.
 
     Raises:
         ProviderError: the embedder failed.
     """
-    same = {id: r.id for id, r in _matched(drafted.rows, known).items()}
-    fresh = [r for r in drafted.rows if r.record.id not in same]
+    held = await _held(store, drafted.scope, now)
+    same = _matched(drafted.rows, held)
+    fresh = await _still_said([r for r in drafted.rows if r.record.id not in same], store, drafted.scope)
     texts = [(r.record.text, r.record.name, ingest.units(r.record.text, r.record.name)) for r in fresh]
     units = await ingest.embed_units(embedder, texts)
-    ids = same | {r.record.id: new_id(now, bucket(r.record.scope)) for r in fresh}
+    ids = {id: h.record.id for id, h in same.items()}
+    ids |= {r.record.id: new_id(now, bucket(r.record.scope)) for r in fresh}
     operations: list[Operation] = []
     for row, of in zip(fresh, units, strict=True):
         record = row.record
@@ -147,44 +146,91 @@ async def accepted(
                 )
             )
         )
+    there = {h.record.id for h in held}
+    gone = [r for r in drafted.dropped if r.id in there]
+    operations += _believed_again(drafted.rows, same, {r.id for r in gone})
     operations += [
-        Retire(memory_id=r.id, expected_revision=r.revision, reason=REASON, keeps_sources=True) for r in drafted.dropped
+        Retire(memory_id=r.id, expected_revision=r.revision, reason=REASON, keeps_sources=True) for r in gone
     ]
-    by_id = {r.id: r for r in known}
     for row in drafted.rows:
-        id = ids[row.record.id]
-        if row.record.status is Status.SUPERSEDED and (id not in by_id or by_id[id].status is Status.CURRENT):
-            newer = ids.get(row.superseded_by or "")
-            operations.append(Supersede(memory_id=id, by=newer, at=row.record.valid_to))
+        known, newer = same.get(row.record.id), row.superseded_by
+        if row.record.status is not Status.SUPERSEDED or row.record.id not in ids or (newer and newer not in ids):
+            continue
+        if known is None or known.may_go:
+            operations.append(Supersede(memory_id=ids[row.record.id], by=ids.get(newer or ""), at=row.record.valid_to))
     return operations
 
 
-def _matched(rows: Sequence[ArchivedMemory], known: Sequence[MemoryRecord]) -> dict[str, MemoryRecord]:
-    """Which of *known* says what a row says, by the row's id; each stands for one row."""
-    free: dict[tuple[object, ...], list[MemoryRecord]] = {}
-    for record in known:
-        free.setdefault((record.scope, record.kind, signature(record.text)), []).append(record)
-    found = {}
+async def _still_said(rows: Sequence[ArchivedMemory], store: Store, scope: Scope) -> list[ArchivedMemory]:
+    """Return the rows whose messages are all still there."""
+    wanted = dict.fromkeys(s.message_id for row in rows for s in row.sources)
+    there = {m.id for m in await store.messages(list(wanted), scope)}
+    return [row for row in rows if all(s.message_id in there for s in row.sources)]
+
+
+def _believed_again(
+    rows: Sequence[ArchivedMemory], same: Mapping[str, _Held], gone: Collection[str]
+) -> Iterator[Operation]:
+    """Yield what brings back a memory that is only superseded by one that goes."""
     for row in rows:
-        same = free.get((row.record.scope, row.record.kind, signature(row.record.text)), [])
-        if same:
-            found[row.record.id] = same.pop(0)
+        known = same.get(row.record.id)
+        if row.record.status is not Status.CURRENT or known is None or known.record.superseded_by not in gone:
+            continue
+        if known.record.status is Status.SUPERSEDED:
+            yield Restore(memory_id=known.record.id, valid_to=row.record.valid_to)
+
+
+def _matched(rows: Sequence[ArchivedMemory], held: Sequence[_Held]) -> dict[str, _Held]:
+    """Which of *held* says what a row says, by the row's id; each stands for one row.
+
+    What a person wrote stands for what the memory read before: else that would come back beside it.
+    """
+    free: dict[tuple[object, ...], list[_Held]] = {}
+    for of in held:
+        for text in dict.fromkeys((of.record.text, *of.texts)):
+            free.setdefault((of.record.scope, of.record.kind, signature(text)), []).append(of)
+    found: dict[str, _Held] = {}
+    taken: set[str] = set()
+    for row in rows:
+        alike = free.get((row.record.scope, row.record.kind, signature(row.record.text)), ())
+        left = [h for h in alike if h.record.id not in taken]
+        if left:
+            found[row.record.id] = min(left, key=lambda h: h.record.status is not row.record.status)
+            taken.add(found[row.record.id].record.id)
     return found
 
 
-def _may_go(record: MemoryRecord) -> bool:
-    """What a person has edited stays, and so does what is not believed any more."""
-    return record.status is Status.CURRENT and not record.edited
+async def _held(store: Store, scope: Scope, now: datetime) -> list[_Held]:
+    """Return all visible distilled memories that *scope* sees, with who wrote what they read."""
+    return [
+        await _written(store, record, scope) if record.edited else _Held(record)
+        for record in await distilled(store, scope, now)
+    ]
+
+
+async def _written(store: Store, record: MemoryRecord, scope: Scope) -> _Held:
+    history = await store.history(record.id, scope)
+    revised = [c for c in history if c.new_revision != c.old_revision and c.new_text is not None]
+    by_hand = bool(revised) and "model" not in revised[-1].details
+    return _Held(record, by_hand, tuple(c.new_text or "" for c in revised) if by_hand else ())
 
 
 async def _read_into(store: Store, scope: Scope, wish: Wish, new_id: NewId) -> AsyncIterator[Batch]:
     """Yield batches that say in a scratch store what is in the ledger, each with the jobs that read it."""
-    messages = [r async for r in _archive(store, scope) if isinstance(r, LedgerMessage)]
+    messages: list[LedgerMessage] = []
+    # What only repeats what was recalled is no news, however often it is read.
+    echoes: set[str] = set()
+    async for row in _archive(store, scope):
+        if isinstance(row, LedgerMessage):
+            messages.append(row)
+        elif isinstance(row, ArchivedMemory):
+            echoes.update(s.message_id for s in row.sources if s.echo)
     messages.sort(key=lambda m: (partition(m.scope), m.sequence))
     for (exact, at), group in groupby(messages, key=lambda m: (m.scope, m.recorded_at)):
         said = list(group)
         appends = [_append(m, new_id(at, bucket(exact))) for m in said]
-        jobs = queueing.distilling(exact, appends, wish, await _beside(store, said, scope), at, new_id)
+        unread = [a for a in appends if a.id not in echoes]
+        jobs = queueing.distilling(exact, unread, wish, await _beside(store, said, scope), at, new_id)
         id = new_id(at, bucket(exact))
         yield Batch(id=id, tenant=scope.tenant, at=at, actor="", operations=(*appends, *jobs))
 

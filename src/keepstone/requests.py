@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from keepstone.contract import CandidateQuery, Candidates, Corpus
+from keepstone.filters import of_owner
 from keepstone.logic import referents
 from keepstone.logic.forgetting import ForgetRequest, forget_request
 from keepstone.logic.ranking import Calibration, calibration_of
@@ -113,6 +114,7 @@ class _Look:
             vector = checked(await embedder.embed([words], "query"), 1, embedder.key)[0]
         query = CandidateQuery(
             scope=self._scope,
+            where=of_owner(self._scope),
             terms=term_counts(words)[0],
             vector=vector,
             at=self._now,
@@ -121,7 +123,8 @@ class _Look:
         )
         found = await self._store.candidates(query)
         records = await self._store.get(list(dict.fromkeys(c.memory_id for c in found.items)), self._scope)
-        records = _without_retellings([r for r in records if not self._is_later(r)])
+        mine = [r for r in records if r.scope.owner == self._scope.owner and not self._is_later(r)]
+        records = _without_retellings(mine)
         self._records |= {r.id: r for r in records}
         name = None if embedder is None else embedder.key.name
         calibration = BACKGROUNDS.get(name or "") or calibration_of(name, language(words))

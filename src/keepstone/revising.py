@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keepstone import providers
+from keepstone.drafts import Reextraction
 from keepstone.errors import ConfigError, InvalidRequestError
 from keepstone.learning import Learning
 from keepstone.types import Change
 
 if TYPE_CHECKING:
-    from keepstone.reextracting import Reextraction
     from keepstone.strategies import Strategy
 
 
@@ -65,8 +65,7 @@ class Revising(Learning):
             raise InvalidRequestError(f"This draft is not complete: {drafted.stopped}. Derive again.")
         embedder = await self._space.agreed()
         now = self._clock()
-        known = await reextracting.distilled(self._store, drafted.scope, now)
-        operations = await reextracting.accepted(drafted, embedder, known, now, self._new_id)
+        operations = await reextracting.accepted(drafted, self._store, embedder, now, self._new_id)
         if not operations:
             return []
         details = {"model": drafted.model, "prompt": drafted.prompt, "strategy": "reextract"}

@@ -29,8 +29,8 @@ Ask = Callable[[ChatRequest, str], Awaitable[ChatReply]]
 # Returns the current distilled memories nearest to some texts, so many for each at most.
 Look = Callable[[Sequence[str], int], Awaitable[Sequence[MemoryRecord]]]
 
-KNOWN_MAX = 15
-KNOWN_PER_MESSAGE = 5
+KNOWN_MAX = 30
+KNOWN_PER_MESSAGE = 8
 NEAREST = 5
 REFUSED_TEXT_CHARS = 200
 # What a prompt for a repair shows of the reply before: a model that writes without end is not paid for twice.
@@ -86,7 +86,8 @@ class SinglePass:
         Raises:
             ProviderError: the model failed.
         """
-        known = await look([p.text for p in material.new], KNOWN_PER_MESSAGE)
+        asked = [p.text for p in material.new if p.message.role == "user"]
+        known = await look(asked or [p.text for p in material.new], KNOWN_PER_MESSAGE)
         material = replace(material, known=tuple(known[:KNOWN_MAX]))
         request = asking.single_pass(material)
         reply = await ask(request, "distil")
@@ -224,15 +225,24 @@ def _lost(refused: Sequence[Refused]) -> list[Refused]:
 
 def _repaired(first: Proposed, second: Proposed, before: int) -> Proposed:
     """Join both rounds: what was refused first and is neither corrected nor refused again, the model took back."""
-    corrected = len(second.accepted) - before
-    refused = second.refused if corrected >= len(first.refused) else (*first.refused, *second.refused)
     if second.failure is not None and not second.accepted:
         return replace(first, failure=second.failure, reply=second.reply)
     failure = second.failure
     if failure is None and (lost := _lost(second.refused)):
         failure = f"{len(lost)} changes were refused after a repair"
+    refused = (*_uncorrected(first.refused, second.accepted[before:]), *second.refused)
     accepted = second.accepted or first.accepted
     return replace(first, accepted=accepted, refused=tuple(dict.fromkeys(refused)), failure=failure, reply=second.reply)
+
+
+def _uncorrected(refused: Sequence[Refused], corrected: Sequence[Proposal]) -> list[Refused]:
+    """Those of *refused* that no correction stands for: each stands for the one whose words are most like its own."""
+    left = list(refused)
+    for proposal in corrected:
+        said = set(tokens(proposal.text))
+        if left:
+            left.remove(max(left, key=lambda r: len(said & set(tokens(r.text)))))
+    return left
 
 
 def _unread(reply: ChatReply, otherwise: str | None) -> str | None:

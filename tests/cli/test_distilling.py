@@ -1,7 +1,6 @@
 """What the command line shows of a chat model's work, asked over real HTTP."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,7 +18,7 @@ def test_a_hobby_in_chinese_is_stored_superseded_and_found(monkeypatch: pytest.M
         first = run("add", "周末喜欢打板球", "-u", "ren")
         made = answer("add", "板球不打了，周末改打网球了。", "-u", "ren")["distilled"]
     assert "Added: 用户周末喜欢打板球。" in first.stdout
-    assert f"1 calls of {MODEL}: " in first.stderr
+    assert f"1 call of {MODEL}: " in first.stderr
     assert [(c["action"], c["text"]) for c in made["changes"]] == [
         ("ADD", "用户周末改打网球了。"),
         ("SUPERSEDE", "用户周末喜欢打板球。"),
@@ -47,6 +46,15 @@ def test_history_says_which_model_and_prompt_made_a_change_and_undo_takes_the_ba
     assert len(answer("undo", batch)) == 2
     assert answer("get", old)["status"] == "current"
     assert [m["text"] for m in answer("list", "-u", "ren", "--kind", "fact")["items"]] == ["用户周末喜欢打板球。"]
+
+
+def test_a_deleted_fact_comes_back_with_the_words_that_went_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(monkeypatch, CRICKET):
+        fact = answer("add", "周末喜欢打板球", "-u", "ren")["distilled"]["changes"][0]["memory_id"]
+    deleted = run("delete", fact)
+    assert answer("list", "-u", "ren")["items"] == []
+    assert run("undo", deleted.stdout.split()[-1]).exit_code == 0
+    assert [m["text"] for m in answer("list", "-u", "ren")["items"]] == ["周末喜欢打板球", "用户周末喜欢打板球。"]
 
 
 def test_what_was_refused_said_again_and_retired_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,23 +192,65 @@ def test_a_reply_that_cannot_be_read_is_kept_with_its_job(monkeypatch: pytest.Mo
     assert (made["status"], job["state"], job["reply"]) == ("failed", "dead", "Sure, noted!")
 
 
-def test_entities_are_listed_merged_and_split(monkeypatch: pytest.MonkeyPatch) -> None:
-    def named(text: str, name: str, *aliases: str) -> dict[str, Any]:
-        return changes(change("add", text, entities=[{"name": name, "type": "person", "aliases": list(aliases)}]))
+BEES = changes(change("add", "User keeps bees on the roof."))
+CELLO = changes(change("add", "User's sister plays the cello."))
 
-    with serving(monkeypatch, named("Robert plays the cello.", "Robert"), named("小波住在里昂。", "小波", "波波")):
-        assert run("add", "Robert plays the cello.", "-u", "ren").exit_code == 0
-        assert run("add", "小波，也就是波波，住在里昂。", "-u", "ren").exit_code == 0
-    before = answer("entities", "list", "-u", "ren")
-    assert [(e["name"], e["aliases"], e["memories"]) for e in before] == [("Robert", [], 1), ("小波", ["波波"], 1)]
-    robert, wave = (e["id"] for e in before)
-    shown = run("entities", "merge", wave, robert, "-u", "ren", "--reason", "a nickname")
-    assert "Robert (小波, 波波)" in shown.stdout
-    assert "merged by cli" in shown.stdout
-    (both,) = answer("entities", "list", "-u", "ren")
-    assert [(m["id"], m["reason"]) for m in both["merged"]] == [(wave, "a nickname")]
-    assert run("entities", "split", wave, "-u", "nobody").exit_code == 1
-    assert answer("entities", "split", wave, "-u", "ren") == before[1]
-    assert answer("entities", "list", "-u", "ren") == before
-    assert run("entities", "list").exit_code == 2
-    assert "No memory mentions" in run("entities", "list", "-u", "nobody").stderr
+
+def test_what_another_model_makes_is_shown_accepted_and_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(monkeypatch, BEES, changes(change("add", "User has a sister.")), *[BEES, CELLO] * 3) as model:
+        for said in ("I keep bees on the roof.", "My sister plays the cello."):
+            answer("add", said, "-u", "ren")
+        draft = answer("reextract", "-u", "ren", "--instructions", "Only music.")
+        shown = run("reextract", "-u", "ren")
+        assert [m["text"] for m in answer("list", "-u", "ren", "--kind", "fact")["items"]] == [
+            "User keeps bees on the roof.",
+            "User has a sister.",
+        ]
+        accepted = run("reextract", "-u", "ren", "--accept", "--model", "openai:other")
+    assert [[m["text"] for m in draft[part]] for part in ("kept", "added", "dropped")] == [
+        ["User keeps bees on the roof."],
+        ["User's sister plays the cello."],
+        ["User has a sister."],
+    ]
+    assert (draft["model"], draft["changes"]) == (MODEL, [])
+    assert "Only music." in model.calls[2].messages[0].content
+    assert shown.stdout.splitlines()[0] == "+ User's sister plays the cello."
+    assert shown.stdout.splitlines()[1].startswith("- User has a sister. (")
+    assert shown.stdout.splitlines()[2] == "1 kept, 1 new, 1 would go."
+    assert "Nothing was changed." in shown.stderr
+    assert "2 calls of openai:other" in accepted.stderr
+    assert [m["text"] for m in answer("list", "-u", "ren", "--kind", "fact")["items"]] == [
+        "User keeps bees on the roof.",
+        "User's sister plays the cello.",
+    ]
+    answer("undo", accepted.stderr.split()[-1])
+    assert answer("list", "-u", "ren", "--kind", "fact")["items"][1]["text"] == "User has a sister."
+    monkeypatch.delenv("KEEPSTONE_CHAT_MODEL")
+    assert "There is no chat model" in run("reextract", "-u", "ren").stderr
+    assert run("reextract", "--model", MODEL).exit_code == 2
+
+
+def test_a_draft_tells_what_was_refused_and_what_could_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = changes(change("add", "User keeps 40 bees."))
+    with serving(monkeypatch, BEES, wrong, wrong):
+        answer("add", "I keep bees on the roof.", "-u", "ren")
+        shown = run("reextract", "-u", "ren")
+    assert "0 kept, 0 new, 1 would go." in shown.stdout
+    assert "Refused, number: User keeps 40 bees. (" in shown.stderr
+    assert "Not all was read: " in shown.stderr
+
+
+def test_what_says_the_same_is_merged_and_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(monkeypatch, BEES, CELLO):
+        for said in ("I keep bees on the roof.", "My sister plays the cello."):
+            answer("add", said, "-u", "ren")
+    other = answer("list", "-u", "ren", "--kind", "fact")["items"][1]["id"]
+    assert "Nothing says the same twice." in run("consolidate", "-u", "ren").stderr
+    answer("update", other, "The user keeps bees on the roof.")
+    merged = run("consolidate", "-u", "ren")
+    assert [m["text"] for m in answer("list", "-u", "ren", "--kind", "fact")["items"]] == [
+        "User keeps bees on the roof."
+    ]
+    answer("undo", merged.stderr.split()[-1])
+    assert [c["action"] for c in answer("consolidate", "-u", "ren")] == ["UPDATE", "DELETE"]
+    assert run("consolidate").exit_code == 2

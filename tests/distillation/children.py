@@ -43,5 +43,7 @@ def fork(path: str) -> None:
 
 
 if __name__ == "__main__":
-    name, *arguments = sys.argv[1:]
-    {"write": write, "fork": fork}[name](*arguments)
+    if sys.argv[1] == "fork":
+        fork(sys.argv[2])
+    else:
+        write(*sys.argv[2:])

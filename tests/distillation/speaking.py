@@ -66,11 +66,10 @@ class Story:
 
 
 def _story(first: str, fact: str, query: str, **said: tuple[str, str]) -> Story:
-    after = {"add": lambda t: (fact, t), "delete": lambda _: (), "none": lambda _: (fact,)}
-    turns = {
-        op: Turn(op=op, said=words, text=text, facts=after.get(op, lambda t: (t,))(text))
-        for op, (words, text) in said.items()
-    }
+    turns = {}
+    for op, (words, text) in said.items():
+        left = {"add": (fact, text), "delete": (), "none": (fact,)}.get(op, (text,))
+        turns[op] = Turn(op=op, said=words, text=text, facts=left)
     return Story(first=first, fact=fact, query=query, turns=turns)
 
 
@@ -134,6 +133,19 @@ def heard(request: ChatRequest) -> str:
 def repeated(request: ChatRequest) -> dict[str, Any]:
     """Reply with a fact that says what the message says."""
     return reply(change("add", heard(request)))
+
+
+_EACH = re.compile(r"^\[(m\d+)\] [^ ]+ [^:]+: (.*)$", re.MULTILINE)
+
+
+def heard_all(request: ChatRequest) -> dict[str, str]:
+    """Return the new messages, of one line each, that a prompt of the single pass shows, by handle."""
+    return dict(_EACH.findall(request.messages[1].content))
+
+
+def repeated_all(request: ChatRequest) -> dict[str, Any]:
+    """Reply with a fact for each message, that says what it says."""
+    return reply(*(change("add", text, sources=[handle]) for handle, text in heard_all(request).items()))
 
 
 def as_bullets(good: Reply) -> str:

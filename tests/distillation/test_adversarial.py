@@ -29,6 +29,7 @@ OLD, NEW = "User keeps a red canoe.", "User's sister plays the cello."
 SAID, ASKED = "I keep a red canoe.", "My sister plays the cello."
 BOBS = "User hides a spare key under the blue flowerpot."
 ID, MESSAGE = "BOBS-MEMORY", "BOBS-MESSAGE"
+WILD: list[Any] = [-1, 2, 1e308, "x", True, [], "inf"]
 
 
 def put(value: Any, names: dict[str, str]) -> Any:
@@ -78,7 +79,7 @@ ATTACKS: dict[str, Any] = {
         *(change("add", "User has a sister.", kind=k) for k in ("episode", "profile", "procedure", "summary"))
     ),
     "gives wild numbers": items(
-        *(change("add", "User has a sister.", confidence=c) for c in (-1, 2, 1e308, "x", True, [], "inf")),
+        *(change("add", "User has a sister.", confidence=c) for c in WILD),
         *(change("add", "User has a sister.", valid_from=v) for v in ("9999-99-99", "0000", 5, "99999", "-1")),
         change("add", "User has a sister.", valid_from="2025-01-02", valid_to="2024-01-02"),
     ),
@@ -156,7 +157,7 @@ async def test_an_attack_changes_nothing_of_others_and_costs_no_good_item(
 )
 @pytest.mark.parametrize("store", STORES)
 async def test_an_agent_on_its_own_neither_reads_nor_changes_what_its_users_told_it(
-    store: str, alone: dict[str, str], strategy: str, tmp_path: Path
+    store: str, alone: dict[str, Any], strategy: str, tmp_path: Path
 ) -> None:
     shown: list[str] = []
 
@@ -169,7 +170,7 @@ async def test_an_agent_on_its_own_neither_reads_nor_changes_what_its_users_told
         return as_calls(taken) if request.tools else as_bullets(taken)
 
     writer = opened(STORES[store](tmp_path / "m.db"), lambda _: reply(change("add", OLD)))
-    everything = {"user_id": "alice", "agent_id": "a", "app_id": "p", "run_id": "r"}
+    everything: dict[str, Any] = {"user_id": "alice", "agent_id": "a", "app_id": "p", "run_id": "r"}
     await writer.add(SAID, **everything)
     before = await state(writer, user_id="alice")
     memory = opened(writer.store, model, strategy=strategy)
@@ -178,6 +179,20 @@ async def test_an_agent_on_its_own_neither_reads_nor_changes_what_its_users_told
 
     assert await state(memory, user_id="alice") == before
     assert not any(OLD in text for text in shown)
+    await memory.close()
+
+
+@pytest.mark.parametrize("alone", [{"agent_id": "a"}, {"run_id": "r"}])
+@pytest.mark.parametrize("store", STORES)
+async def test_a_request_to_an_agent_on_its_own_takes_nothing_back_from_its_users(
+    store: str, alone: dict[str, Any], tmp_path: Path
+) -> None:
+    memory = opened(STORES[store](tmp_path / "m.db"), lambda _: reply())
+    await memory.add(SAID, user_id="alice", agent_id="a", run_id="r")
+    before = await state(memory, user_id="alice")
+    result = await memory.add("Please forget that I keep a red canoe.", **alone)
+    assert (result.forgotten, result.suggestions) == ((), ())
+    assert await state(memory, user_id="alice") == before
     await memory.close()
 
 

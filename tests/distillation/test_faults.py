@@ -139,7 +139,25 @@ async def test_a_fault_loses_and_invents_nothing(
     await survived(made, speaker, CHAT_FAULTS[fault], still(), fault in HARMLESS)
 
 
-def adapter(provider: str, server: ChatServer, seconds: float) -> ChatModel:
+class Wired:
+    """A speaker asked over the wire, by the adapter of one provider; in haste only for an answer that never comes."""
+
+    name = "wired"
+
+    def __init__(self, speaker: Speaker, provider: str, server: ChatServer) -> None:
+        self._speaker = speaker
+        self._patient, self._hasty = adapter(provider, server, 20.0), adapter(provider, server, 0.3)
+
+    async def reply(self, request: ChatRequest) -> ChatReply:
+        in_haste = self._speaker.fault is CHAT_FAULTS["timeout"]
+        return await (self._hasty if in_haste else self._patient).reply(request)
+
+    async def close(self) -> None:
+        for model in (self._patient, self._hasty):
+            await model.close()
+
+
+def adapter(provider: str, server: ChatServer, seconds: float) -> OpenAIChatModel | AnthropicChatModel:
     """Return the adapter of one provider, which asks once."""
     patience: dict[str, Any] = {"timeout_seconds": seconds, "attempts": 1, "reply_bytes_max": 2_000_000}
     if provider == "openai":
@@ -159,5 +177,5 @@ async def test_so_does_a_fault_on_the_wire(fault: str, provider: str, strategy: 
     story = STORIES[language]
     speaker = Speaker(story, strategy, story.turns[op])
     with ChatServer(speaker) as server:
-        model = adapter(provider, server, 0.8 if fault == "timeout" else 20.0)
+        model = Wired(speaker, provider, server)
         await survived(InMemoryStore(), speaker, CHAT_FAULTS[fault], still(), False, model)

@@ -1,13 +1,15 @@
 """Tables in the documentation that list what the code has: every limit, error, operator, field and command is there."""
 
 import dataclasses
+import inspect
 import re
 from pathlib import Path
 
 import pytest
 import typer.main
 
-from keepstone import Limits, errors, filters
+import keepstone
+from keepstone import AsyncMemory, Limits, errors, filters
 from keepstone.cli import app
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
@@ -37,6 +39,20 @@ def test_every_operator_and_field_of_filters_is_named(name: str) -> None:
 def test_every_command_is_listed() -> None:
     listed = re.findall(r"^\| \[`([a-z]+)`\]", page("cli.md"), re.MULTILINE)
     assert sorted(listed) == sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+
+def test_every_verb_has_its_place_in_the_guide() -> None:
+    headings = set(re.findall(r"\w+", " ".join(re.findall(r"^## (.+)$", page("guide.md"), re.MULTILINE))))
+    verbs = {n for n, member in inspect.getmembers(AsyncMemory, inspect.isfunction) if not n.startswith("_")}
+    assert verbs <= headings
+
+
+def test_results_are_listed_with_all_their_fields() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| `[^|]+\| (.+) \|$", page("guide.md").partition("## Results")[2], re.MULTILINE)
+    listed = {name: set(re.findall(r"`(\w+)`", fields)) for name, fields in rows if not fields.startswith("[see")}
+    assert {"AddResult", "Distillation", "Reextraction", "MemoryRecord", "Change"} <= listed.keys()
+    missing = {n: {f.name for f in dataclasses.fields(getattr(keepstone, n))} - listed[n] for n in listed}
+    assert not {name: fields for name, fields in missing.items() if fields}
 
 
 def test_every_link_between_pages_leads_somewhere() -> None:

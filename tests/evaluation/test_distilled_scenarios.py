@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from _pytest.mark import ParameterSet
 
 from keepstone import Memory
 from keepstone.evaluation.endings import deleted_turns, end_state, forgotten_gone, still_holding, still_true_current
@@ -25,14 +24,6 @@ RECORDS = [r for language in ("en", "zh") for r in scenarios(language)]
 # A change, a fuller telling, a return that is said again, and something to forget.
 REPEATED = [r for r in RECORDS if r.id.startswith(("home", "dog", "cat", "choir", "taichi", "locker", "door"))]
 STORES = ("inmemory", "sqlite")
-LOWERED = "a memory that a request to forget only lowered is not shown to the model, which cannot delete it"
-RELATION = "the check of persons does not take a relation from the known memory that is replaced"
-NOT_YET = {"salary-en": LOWERED, "rent-zh": LOWERED, "birthday-en": RELATION}
-
-
-def param(record: Record) -> ParameterSet:
-    marks = [pytest.mark.xfail(reason=NOT_YET[record.id])] if record.id in NOT_YET else []
-    return pytest.param(record, id=record.id, marks=marks)
 
 
 class Run:
@@ -63,7 +54,7 @@ def taken(record: Record, kind: str, folder: Path) -> Iterator[Run]:
 
 
 @pytest.mark.parametrize("kind", STORES)
-@pytest.mark.parametrize("record", [param(r) for r in RECORDS])
+@pytest.mark.parametrize("record", RECORDS, ids=lambda r: r.id)
 def test_what_is_known_at_the_end_is_what_is_true(record: Record, kind: str, tmp_path: Path) -> None:
     with taken(record, kind, tmp_path) as run:
         refused = [r for a in run.added for r in (a.distilled.refused if a.distilled else ())]

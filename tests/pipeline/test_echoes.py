@@ -1,6 +1,7 @@
 """Echoes through the verbs: hundreds of rounds of recall and chat make no memories, and news is never swallowed."""
 
 import random
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -66,8 +67,9 @@ def test_an_echo_by_the_assistant_does_not_make_a_memory_newer(memory: Memory, c
     before = memory.get(lyon.id)
     result = memory.add({"role": "assistant", "content": "You live in Lyon now."}, user_id="ana")
     assert [(d.memory_id, d.reason) for d in result.duplicates] == [(lyon.id, "echo")]
-    assert memory.get(lyon.id) == before
-    assert len(memory.history(lyon.id)) == 1
+    # That it was recalled makes it a little stronger, and is in the history.
+    assert replace(memory.get(lyon.id), strength=before.strength) == before
+    assert [c.reason for c in memory.history(lyon.id)] == [None, "recalled"]
 
 
 def test_what_its_user_says_again_is_the_newest(memory: Memory) -> None:
@@ -77,7 +79,7 @@ def test_what_its_user_says_again_is_the_newest(memory: Memory) -> None:
     said = {"role": "user", "content": "I live in Lyon", "timestamp": when}
     result = memory.add(said, user_id="ana", run_id="2")
     assert [(d.memory_id, d.reason) for d in result.duplicates] == [(lyon.id, "echo")]
-    assert [c.reason for c in memory.history(lyon.id)] == [None, "said again"]
+    assert [c.reason for c in memory.history(lyon.id)] == [None, "said again", "recalled"]
 
 
 def test_what_a_user_tells_another_agent_is_kept_for_it(memory: Memory) -> None:

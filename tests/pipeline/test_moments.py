@@ -137,7 +137,12 @@ def test_standing_memories_are_those_of_the_moment(memory: Memory, clock: FakeCl
     write(memory, LATER, AddMemory(memory=old))
     write(memory, LATER + DAY, AddMemory(memory=new), Supersede(memory_id=old.id, by=new.id, at=JUNE))
     clock.advance(3 * DAY)
-    for then, want in (({}, new.text), ({"as_of": MAY}, old.text), ({"known_at": LATER}, old.text)):
+    wanted: list[tuple[dict[str, Any], str]] = [
+        ({}, new.text),
+        ({"as_of": MAY}, old.text),
+        ({"known_at": LATER}, old.text),
+    ]
+    for then, want in wanted:
         context = memory.context("zebra", user_id="alice", **then)
         standing = context.text[: context.prefix_end]
         assert [text for text in (old.text, new.text) if text in standing] == [want]
@@ -164,7 +169,7 @@ def test_a_revision_reads_and_is_found_as_it_was(memory: Memory, clock: FakeCloc
             1 + (moment is None),
         )
         assert text in str(memory.context(text, user_id="alice", known_at=moment))
-        kept = {"filters": {"checked": text == second}, "known_at": moment}
+        kept: dict[str, Any] = {"filters": {"checked": text == second}, "known_at": moment}
         assert [h.id for h in memory.search(text, user_id="alice", **kept)] == [id]
     assert len(memory.search("kayak 皮划艇", user_id="alice", known_at=then)) == 1
 
@@ -173,7 +178,8 @@ def test_what_was_deleted_stays_away_from_every_moment(memory: Memory, clock: Fa
     record = memory.add({"content": "I live in Turku.", "timestamp": MAY}, user_id="alice").memories[0]
     clock.advance(DAY)
     memory.delete(record.id)
-    for then in ({"known_at": record.created_at}, {"as_of": MAY}):
+    moments: list[dict[str, Any]] = [{"known_at": record.created_at}, {"as_of": MAY}]
+    for then in moments:
         assert not memory.search(QUESTION, user_id="alice", **then)
         assert not memory.get_all(user_id="alice", **then).items
         assert "Turku" not in str(memory.context(QUESTION, user_id="alice", **then))
@@ -249,7 +255,13 @@ def test_moments_of_another_scope_are_not_reached(open_memory: Open, clock: Fake
     memory = open_memory(clock=clock, embedder=HashingEmbedder())
     memory.add("The kayak is blue.", user_id="alice", run_id="monday")
     memory.add("The kayak is red.", user_id="bob")
-    for scope, count in (({"user_id": "alice"}, 1), ({"user_id": "alice", "run_id": "x"}, 0), ({"user_id": "eve"}, 0)):
-        for then in ({"known_at": LATER + DAY}, {"as_of": LATER + DAY}):
+    scopes: list[tuple[dict[str, Any], int]] = [
+        ({"user_id": "alice"}, 1),
+        ({"user_id": "alice", "run_id": "x"}, 0),
+        ({"user_id": "eve"}, 0),
+    ]
+    moments: list[dict[str, Any]] = [{"known_at": LATER + DAY}, {"as_of": LATER + DAY}]
+    for scope, count in scopes:
+        for then in moments:
             assert len(memory.search("kayak", **scope, **then)) == count
             assert len(memory.get_all(**scope, **then).items) == count

@@ -130,5 +130,5 @@ def test_list_prices_are_those_of_the_provider_itself(host: str, name: str, pric
 
 
 def test_a_memory_opens_with_a_function(tmp_path: Path) -> None:
-    with Memory(tmp_path / "memory.db", embedder="none", chat_model=lambda messages: "{}") as memory:  # type: ignore[arg-type]
+    with Memory(tmp_path / "memory.db", embedder="none", chat_model=lambda messages: "{}") as memory:
         assert memory.get_all(user_id="alice").items == ()

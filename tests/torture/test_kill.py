@@ -19,10 +19,10 @@ SEED = int(os.environ.get("KEEPSTONE_TORTURE_SEED", str(random.SystemRandom().ra
 class Life:
     """One writer from its start to its killing; a thread takes down what it says."""
 
-    def __init__(self, path: Path, name: str, number: int, seed: int) -> None:
+    def __init__(self, path: Path, name: str, number: int, seed: int, module: str = "tests.torture.writer") -> None:
         arguments = [str(path), name, str(number), str(seed)]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.torture.writer", *arguments],
+            [sys.executable, "-m", module, *arguments],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
             stdout=subprocess.PIPE,

@@ -22,6 +22,7 @@ from keepstone.cli import (
     output,
     reading,
     recording,
+    revising,
     writing,
 )
 from keepstone.errors import InvalidRequestError, KeepstoneError
@@ -72,6 +73,8 @@ for name, command in (
     ("flush", learning.flush),
     ("jobs", learning.jobs),
     ("usage", learning.usage),
+    ("reextract", revising.reextract),
+    ("consolidate", revising.consolidate),
     ("reembed", moving.reembed),
     ("doctor", checking.doctor),
     ("reset", writing.reset),

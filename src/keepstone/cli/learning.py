@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from keepstone.cli import options, output
 from keepstone.cli.running import Target, ids, run
+from keepstone.results import FeedbackValue
 
 ALL = "all"
 
@@ -21,7 +22,7 @@ class Opinion(StrEnum):
     VERY_NEGATIVE = "very-negative"
 
 
-VALUES: dict[Opinion, Literal["positive", "negative", "very_negative"]] = {
+VALUES: dict[Opinion, FeedbackValue] = {
     Opinion.POSITIVE: "positive",
     Opinion.NEGATIVE: "negative",
     Opinion.VERY_NEGATIVE: "very_negative",
@@ -77,7 +78,7 @@ def jobs(
     if as_json:
         output.show_json({"retried": revived})
     else:
-        output.line(f"{revived} jobs wait again. To do them now: keepstone flush")
+        output.line(f"Waiting again: {revived}. To do it now: keepstone flush")
 
 
 def usage(

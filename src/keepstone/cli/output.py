@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from keepstone.drafts import Reextraction
 from keepstone.memory import Progress as Report
 from keepstone.naming import Entity
 from keepstone.results import Distillation, FactChange, JobStatus, Receipt, Usage
@@ -121,14 +122,32 @@ def distilled(made: Distillation) -> None:
         note(f"To take it all back: keepstone undo {id}")
 
 
+def reextraction(drafted: Reextraction) -> None:
+    """Show what deriving again came to, one line a memory; what it cost and what went wrong go to stderr."""
+    for record in drafted.added:
+        line(f"+ {one_line(record.text)}")
+    for record in drafted.dropped:
+        line(f"- {one_line(record.text)} ({record.id})")
+    line(f"{len(drafted.kept)} kept, {len(drafted.added)} new, {len(drafted.dropped)} would go.")
+    for refused in drafted.refused:
+        note(f"Refused, {refused.reason}: {one_line(refused.text)} ({one_line(refused.detail)})")
+    for failure in drafted.failures:
+        note(f"Not all was read: {one_line(failure)}", style="yellow")
+    if drafted.stopped is not None:
+        note(f"Not all was read: {drafted.stopped}.", style="yellow")
+    if drafted.receipts:
+        note(cost(drafted.receipts))
+
+
 def cost(receipts: Sequence[Receipt]) -> str:
     """Return what calls of chat models cost, in one line."""
     models = ", ".join(dict.fromkeys(r.model for r in receipts))
     prices = [r.price_usd for r in receipts if r.price_usd is not None]
     price = f"${sum(prices):.6f}" if len(prices) == len(receipts) else "at no known price"
+    calls = "1 call" if len(receipts) == 1 else f"{len(receipts)} calls"
     about = "about " if any(r.estimated for r in receipts) else ""
     return (
-        f"{len(receipts)} calls of {models}: {about}{sum(r.input_tokens for r in receipts):,} tokens in, "
+        f"{calls} of {models}: {about}{sum(r.input_tokens for r in receipts):,} tokens in, "
         f"{sum(r.output_tokens for r in receipts):,} out, {price}, {sum(r.milliseconds for r in receipts):,.0f} ms."
     )
 

@@ -25,6 +25,9 @@ Packs = Annotated[
     list[Path] | None,
     typer.Argument(help="Packs (.jsonl) or folders of them; default: the ones that come along.", metavar="[PACK]…"),
 ]
+Strategy = Annotated[
+    str, typer.Option("--strategy", help="How the model is asked: single_pass or two_step.", metavar="NAME")
+]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first so many records of each pack.")]
 
 
@@ -41,6 +44,7 @@ def record(
         bool, typer.Option("--dry-run", help="Ask nothing: write the first prompt of each session, and count.")
     ] = False,
     limit: Limit = None,
+    strategy: Strategy = "single_pass",
     embedder: options.Embedder = None,
 ) -> None:
     """Record what a model replies when packs are taken in, to replay it without the model. What is there is kept."""
@@ -61,7 +65,7 @@ def record(
     recorder = RecordingChatModel(chat_model, out)
     try:
         with output.progress(f"Recording {model}") as progress:
-            record_packs(chosen, shared_embedder(embedder), recorder, progress)
+            record_packs(chosen, shared_embedder(embedder), recorder, progress, strategy)
     finally:
         # Also of a recording that was broken off: what is there is kept, and the next run goes on.
         _tell(recorder, out)
@@ -76,6 +80,7 @@ def gates(
         str | None, typer.Option("--model", help="Whose replies, if the recording has several models'.", metavar="NAME")
     ] = None,
     limit: Limit = None,
+    strategy: Strategy = "single_pass",
     embedder: options.Embedder = None,
     as_json: options.Json = False,
 ) -> None:
@@ -94,7 +99,7 @@ def gates(
 
         replaying = ReplayingChatModel(recording, model)
         with output.progress(f"Replaying {replaying.name}") as progress:
-            found = holding.gates(chosen, replaying, shared_embedder(embedder), progress)
+            found = holding.gates(chosen, replaying, shared_embedder(embedder), progress, strategy)
     failed = holding.failed(found)
     if as_json:
         output.show_json({"failed": failed, "gates": found})

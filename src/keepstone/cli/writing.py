@@ -145,7 +145,8 @@ def delete(
         if as_json:
             output.show_json(change)
         else:
-            output.line(f"Deleted. To bring it back: keepstone undo {change.id}")
+            # The batch, not the change: what told the same went with it.
+            output.line(f"Deleted. To bring it back: keepstone undo {change.batch_id}")
         return
     if any(scope.values()):
         confirm("Delete every memory of this scope?", yes)

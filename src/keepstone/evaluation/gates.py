@@ -21,7 +21,7 @@ from keepstone.evaluation.gold import Comparison, Tally, gold_memories, kept_scr
 from keepstone.evaluation.ingesting import Progress, raise_failure
 from keepstone.evaluation.pack import Pack, Record
 from keepstone.evaluation.recordings import ReplayingChatModel
-from keepstone.evaluation.retriever import KeepstoneRetriever
+from keepstone.evaluation.retriever import SINGLE_PASS, KeepstoneRetriever
 from keepstone.evaluation.scoring import DEPTH, Evidence, said_by, score, visible
 from keepstone.protocols import ChatModel, Embedder
 from keepstone.types import Value
@@ -109,6 +109,7 @@ def gates(
     model: ReplayingChatModel,
     embedder: Embedder | str | None = None,
     progress: Progress | None = None,
+    strategy: str = SINGLE_PASS,
 ) -> list[Gate]:
     """Return every gate for each of *packs*, measured with the recorded replies of *model*.
 
@@ -121,23 +122,27 @@ def gates(
     found: list[Gate] = []
     for done, pack in enumerate(packs, start=1):
         before = model.replayed
-        measured = _measured(pack, model, embedder, lambda: raise_failure(model))
+        measured = _measured(pack, model, embedder, lambda: raise_failure(model), strategy)
         found += measured if model.replayed > before else unmeasured([pack.name], NOT_DISTILLED)
         if progress is not None:
             progress(done, len(packs))
     return found
 
 
-def measure(pack: Pack, model: ChatModel, embedder: Embedder | str | None = None) -> list[Gate]:
+def measure(
+    pack: Pack, model: ChatModel, embedder: Embedder | str | None = None, strategy: str = SINGLE_PASS
+) -> list[Gate]:
     """Return every gate for *pack*, measured with *model*: any one, such as one whose replies are known to be right."""
-    return _measured(pack, model, embedder, lambda: None)
+    return _measured(pack, model, embedder, lambda: None, strategy)
 
 
-def _measured(pack: Pack, model: ChatModel, embedder: Embedder | str | None, check: Callable[[], None]) -> list[Gate]:
+def _measured(
+    pack: Pack, model: ChatModel, embedder: Embedder | str | None, check: Callable[[], None], strategy: str
+) -> list[Gate]:
     counts = _Counts()
 
     def distilling(record: Record) -> KeepstoneRetriever:
-        retriever = KeepstoneRetriever(record, embedder, model)
+        retriever = KeepstoneRetriever(record, embedder, model, strategy)
         try:
             check()
             counts.enter(record, retriever)

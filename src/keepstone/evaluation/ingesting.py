@@ -11,7 +11,7 @@ from keepstone.blocking import Memory
 from keepstone.errors import ConfigError, ProviderError
 from keepstone.evaluation.pack import Pack, Record
 from keepstone.evaluation.recordings import RecordingChatModel
-from keepstone.evaluation.retriever import LIMITS, StandingClock, ingest
+from keepstone.evaluation.retriever import LIMITS, SINGLE_PASS, StandingClock, ingest
 from keepstone.protocols import ChatModel, Embedder
 from keepstone.results import AddResult
 
@@ -25,7 +25,7 @@ class WithFailures(Protocol):
 
 
 def taken_in(
-    record: Record, embedder: Embedder | str | None, model: ChatModel
+    record: Record, embedder: Embedder | str | None, model: ChatModel, strategy: str = SINGLE_PASS
 ) -> Generator[tuple[str, AddResult], None, None]:
     """Add the sessions of *record* in order to a store in a temporary folder; yield each one's id and what came of it.
 
@@ -38,6 +38,7 @@ def taken_in(
             Path(folder) / "memory.db",
             embedder=embedder,
             chat_model=model,
+            strategy=strategy,
             clock=clock,
             limits=LIMITS,
             actor="evaluation",
@@ -51,6 +52,7 @@ def record_packs(
     embedder: Embedder | str | None,
     model: RecordingChatModel,
     progress: Progress | None = None,
+    strategy: str = SINGLE_PASS,
 ) -> None:
     """Add every record of *packs* to a store of its own, so that *model* records its replies.
 
@@ -64,7 +66,7 @@ def record_packs(
     total, done = sum(len(r.sessions) for p in packs for r in p.records), 0
     for pack in packs:
         for record in pack.records:
-            for session, added in taken_in(record, embedder, model):
+            for session, added in taken_in(record, embedder, model, strategy):
                 raise_failure(model)
                 if added.distilled is not None and added.distilled.status == "pending":
                     raise ConfigError(f"Session {session} of {record.id} was not distilled: {added.distilled.reason}.")

@@ -65,6 +65,9 @@ class StandingClock:
         return self.now
 
 
+SINGLE_PASS = "single_pass"
+
+
 class LastQuery:
     """An embedder that keeps the vector of its last query: a search and the contexts after it embed it once."""
 
@@ -102,11 +105,15 @@ class KeepstoneRetriever:
 
     Turn ids are message ids, speakers are names, sessions are runs, and the clock stands at the time of the session. A
     question is asked at the end of its day. *embedder* is an object or a name; "none" is words alone. With a
-    *chat_model*, what was said is distilled; `added` is what came of each session.
+    *chat_model*, what was said is distilled by that *strategy*; `added` is what came of each session.
     """
 
     def __init__(
-        self, record: Record, embedder: Embedder | str | None = None, chat_model: ChatModel | None = None
+        self,
+        record: Record,
+        embedder: Embedder | str | None = None,
+        chat_model: ChatModel | None = None,
+        strategy: str = SINGLE_PASS,
     ) -> None:
         folder = tempfile.TemporaryDirectory(prefix="keepstone-evaluation-", ignore_cleanup_errors=True)
         self._clock = StandingClock()
@@ -116,6 +123,7 @@ class KeepstoneRetriever:
             embedder=embedder,
             # Nothing that the environment names may be asked, or paid.
             chat_model=chat_model or "none",
+            strategy=strategy,
             clock=self._clock,
             limits=LIMITS,
             actor="evaluation",

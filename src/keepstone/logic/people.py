@@ -6,6 +6,7 @@ A closed class, so that a list will do: "my sister moved to Rome" is not about w
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _ENGLISH = (
     "mum mom mommy mother dad daddy father parent parents stepmother stepfather sister brother sibling siblings "
@@ -16,7 +17,7 @@ _ENGLISH = (
     "colleagues coworker coworkers boss manager supervisor landlord landlady tenant teacher tutor professor "
     "lecturer classmate classmates teammate coach doctor dentist lawyer accountant agent hairdresser barber "
     "therapist nurse vet priest godson goddaughter godmother godfather relatives family guy lad lady man woman "
-    "people"
+    "people girl girls boy boys folks youngest eldest"
 )
 _IN_LAW = r"(?:mother|father|sister|brother|son|daughter)-in-law|in-laws"
 KIN = "|".join((_IN_LAW, *sorted(_ENGLISH.split(), key=len, reverse=True)))
@@ -27,7 +28,7 @@ _CHINESE = (
     "表姐 表妹 堂哥 堂弟 堂姐 堂妹 儿子 女儿 闺女 孩子 孙子 孙女 老公 老婆 爱人 丈夫 妻子 先生 太太 媳妇 女朋友 "
     "男朋友 对象 未婚夫 未婚妻 前任 前夫 前妻 朋友 闺蜜 发小 哥们儿 哥们 同事 同学 同桌 室友 舍友 邻居 领导 "
     "老板 上司 经理 主管 老师 导师 教授 班长 师傅 师兄 师姐 师弟 师妹 房东 房客 亲戚 亲家 医生 教练 老伴 队友 "
-    "客户 学生"
+    "客户 学生 丈母娘 老丈人 小姑娘 丫头 臭小子 爸妈"
 )
 CHINESE_KIN = "|".join(sorted(_CHINESE.split(), key=len, reverse=True))
 # What may stand between "my" and the person: "my old school friend", 我高中同桌, 我对门的大姐.
@@ -39,6 +40,7 @@ _CHINESE_WHICH = (
 _SUBJECT = re.compile(
     rf"^\W*(?:(?:and|but|so|well|oh|also|btw|today|yesterday)\W+)?"
     rf"(?:(?:my|our|the|a|an|one of my)\s+(?:[\w'’]+\s+){{0,2}}?(?:{KIN})\b"
+    rf"|(?:uncle|aunt|auntie|cousin|grandma|grandpa)\s(?-i:[A-Z])[\w'’-]+"
     rf"|(?:grandma|grandpa|grandad|gran|granny|nan|nana|mum|mom|mama|ma|dad|da|papa|pa|auntie)\b)",
     re.IGNORECASE,
 )
@@ -52,7 +54,7 @@ _CHINESE_MENTION = re.compile(f"{CHINESE_KIN}|我们|咱们?")
 _RELATIONS = """
 mother: parent family relatives | mum mom mommy mother mama | 妈妈 母亲 妈 娘 老妈
 father: parent family relatives | dad daddy father papa | 爸爸 父亲 爸 爹 老爸
-parent: family relatives | parent parents | 父母 爸妈 爹妈
+parent: family relatives | parent parents folks | 父母 爸妈 爹妈
 sister: sibling family relatives | sister | 姐姐 妹妹 姐 妹 姐妹
 brother: sibling family relatives | brother | 哥哥 弟弟 哥 弟 兄弟
 sibling: family relatives | sibling siblings | 兄弟姐妹
@@ -68,12 +70,18 @@ uncle: family relatives | uncle | 叔叔 伯伯 舅舅 叔 舅
 cousin: family relatives | cousin cousins | 表哥 表弟 表姐 表妹 堂哥 堂弟 堂姐 堂妹
 nephew: family relatives | nephew | 侄子 外甥
 niece: family relatives | niece | 侄女 外甥女
-son: child family | son sons boy boys | 儿子
-daughter: child family | daughter daughters girl girls | 女儿 闺女
-child: family | kid kids child children | 孩子 小孩 宝宝 娃
+grandson: grandchild family relatives | grandson grandsons | 孙子 外孙
+granddaughter: grandchild family relatives | granddaughter granddaughters | 孙女 外孙女
+mother-in-law: family relatives | | 岳母 丈母娘 婆婆
+father-in-law: family relatives | | 岳父 丈人 老丈人 公公
+sister-in-law: family relatives | | 嫂子 弟妹 小姑子 小姨子
+brother-in-law: family relatives | | 姐夫 妹夫 小舅子
+son: child family | son sons boy boys | 儿子 臭小子
+daughter: child family | daughter daughters girl girls | 女儿 闺女 丫头 小姑娘
+child: family | kid kids child children youngest eldest | 孩子 小孩 宝宝 娃
 wife: spouse family | wife | 老婆 妻子 太太 媳妇
 husband: spouse family | husband | 老公 丈夫
-spouse: family | spouse partner | 爱人 对象 伴侣 配偶
+spouse: family | spouse partner | 爱人 对象 伴侣 配偶 老伴
 girlfriend: spouse | girlfriend | 女朋友 女友
 boyfriend: spouse | boyfriend | 男朋友 男友
 friend: | friend friends mate mates buddy pal | 朋友 好友 闺蜜 发小 哥们儿 哥们
@@ -109,7 +117,8 @@ _RELATION = re.compile(
     rf"|(?P<zh>{'|'.join(sorted((w for w in _RELATION_OF if not w.isascii() and len(w) > 1), key=len, reverse=True))}"
     # A single character is a part of other words, except after whose it is.
     rf"|(?:^"
-    rf"|(?<=[我你他她咱俺您家的户和跟与给，。和是大二三小老]))[{''.join(w for w in _RELATION_OF if len(w) == 1)}])",
+    rf"|(?<=[我你他她咱俺您家的户和跟与给，。和是大二三小老送带接陪]))"
+    rf"[{''.join(w for w in _RELATION_OF if len(w) == 1)}])",
     re.IGNORECASE,
 )
 
@@ -119,14 +128,17 @@ def relations(text: str) -> dict[str, frozenset[str]]:
 
     *text* is in simplified characters.
     """
-    found: dict[str, frozenset[str]] = {}
-    for match in _RELATION.finditer(text):
-        word = match[0].lower()
-        if match["in_law"]:
-            found[word] = frozenset({word})
-        else:
-            found[word] = _RELATION_OF[(match["en"] or match["zh"]).lower()]
-    return found
+    return {text[start:end].lower(): meant for start, end, meant in relation_spans(text)}
+
+
+@lru_cache(maxsize=1024)
+def relation_spans(text: str) -> tuple[tuple[int, int, frozenset[str]], ...]:
+    """Return where *text* names people around a speaker by their relation, and which relations each may be."""
+    return tuple(
+        (match.start(), match.end(), _RELATION_OF.get(word.lower(), frozenset({word.lower()})))
+        for match in _RELATION.finditer(text)
+        for word in (match["in_law"] or match["en"] or match["zh"],)
+    )
 
 
 def names_relation(meant: frozenset[str], told: frozenset[str]) -> bool:

@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 from keepstone.contract import Candidate, Candidates, Conversation, Corpus
 from keepstone.logic.conversation import WORDS_COUNTED, microseconds, words
 from keepstone.logic.questions import NOTHING_ASKED, Intent, Question, named
-from keepstone.logic.statements import Joined, join, marked, outdated
+from keepstone.logic.statements import join, marked, outdated
 from keepstone.logic.succession import succeed
+from keepstone.logic.successors import behind
 from keepstone.logic.text import SPACELESS
 from keepstone.logic.traits import NUMBER, QUESTION, SOMEONE_ELSE, TIME
 from keepstone.types import Evidence, Signal, Status
@@ -182,12 +183,13 @@ def rank(
     found = marked(found, outdated_ids)
     scales = {n: _Scale(corpus, calibration, question, weights) for n, corpus in found.corpora.items()}
     entries = _best_units(found, scales)
-    moved: Mapping[int, float] = {}
+    values = entries
     if weights.succession and not any(s.names_a_speaker for s in scales.values()):
-        moved = succeed(found, entries, question, calibration.same_matter)
-    values = {**entries, **moved} if moved else entries
-    joined = join(found, values, lambda c: scales[c.partition].mark(c))
-    ordered = _ordered(found, values, joined, merge)
+        values = {**entries, **succeed(found, entries, question, calibration.same_matter)}
+    joined = join(found, values)
+    together = {p: joined.values.get(p, v) for p, v in values.items() if not merge or p not in joined.hidden}
+    shifted = behind(found, together, *_marks(question, weights))
+    ordered = _ordered(found, {**together, **shifted})
     if not include_outdated:
         ordered = [entry for entry in ordered if found.items[entry[1]].status is not Status.SUPERSEDED]
     strongest = _strongest(found, scales)
@@ -208,16 +210,23 @@ def rank(
             outdated=candidate.status is Status.SUPERSEDED,
         )
         if explain:
-            parts = scales[candidate.partition].parts(candidate)
-            if candidate.memory_id in outdated_ids:
-                parts = [("outdated" if name == "superseded" else name, raw, added) for name, raw, added in parts]
-            if shift := values[place] - entries[place]:
-                parts.append(("succession", shift, shift))
-            if merge and evidence:
-                parts.append(("statement", float(len(evidence)), fused - values[place]))
+            because = "outdated" if candidate.memory_id in outdated_ids else "superseded"
+            moves = (
+                ("succession", 1.0, values[place] - entries[place]),
+                ("statement", float(len(evidence)), together[place] - values[place]),
+                (because if entry.outdated else "successor", 1.0, fused - together[place]),
+            )
+            told = [m for m in moves if m[2] or (m[0] == "statement" and merge and evidence)]
+            parts = [*scales[candidate.partition].parts(candidate), *told]
             entry = replace(entry, signals=_signals(parts, candidate, ranks))
         ranked.append(entry)
     return ranked
+
+
+def _marks(question: Question, weights: Weights) -> tuple[float, bool]:
+    """What being superseded adds, and whether the question asks how things were."""
+    before = question.intent is Intent.BEFORE
+    return -(weights.superseded_before if before else weights.superseded), before
 
 
 def _best_units(found: Candidates, scales: Mapping[str, _Scale]) -> dict[int, float]:
@@ -231,10 +240,8 @@ def _best_units(found: Candidates, scales: Mapping[str, _Scale]) -> dict[int, fl
     return {place: fused for fused, place in best.values()}
 
 
-def _ordered(found: Candidates, values: Mapping[int, float], joined: Joined, merge: bool) -> list[tuple[float, int]]:
-    """Return values and places, best first; with *merge*, without the episodes that stand with a statement."""
-    if merge and joined.hidden:
-        values = {p: joined.values.get(p, value) for p, value in values.items() if p not in joined.hidden}
+def _ordered(found: Candidates, values: Mapping[int, float]) -> list[tuple[float, int]]:
+    """Return values and places, best first."""
     items = found.items
     return sorted(
         ((value, place) for place, value in values.items()),
@@ -244,7 +251,7 @@ def _ordered(found: Candidates, values: Mapping[int, float], joined: Joined, mer
 
 Part = tuple[str, float, float]
 SIGNALS = (
-    "cosine", "bm25", "brevity", "superseded", "neighbours", "window", "session", "size",
+    "cosine", "bm25", "brevity", "neighbours", "window", "session", "size",
     "speaker", "role", "question", "time", "number", "period", "someone else", "newer", "strength", "entity",
 )  # fmt: skip
 NOTHING_AROUND = (0.0, 0.0, 0.0, 0.0)
@@ -275,8 +282,6 @@ class _Scale:
             self._read(corpus.conversation)
         self._about_asker = question.of_asker and not self._named
         self._role = weights.role * (2 / 3 if question.of_listener else 1) if self._about_asker else 0.0
-        before = question.intent is Intent.BEFORE
-        self._superseded = -(weights.superseded_before if before else weights.superseded)
         is_now = self._about_asker and question.intent is Intent.NOW
         self._newness = weights.newer / corpus.newest if is_now and corpus.newest else 0.0
         self._about_asker = self._about_asker and not question.of_someone
@@ -344,8 +349,8 @@ class _Scale:
         always = ("bm25",) if candidate.cosine is None else ("cosine", "bm25")
         return [(name, raw.get(name, 1.0), value) for name, value in found if value or name in always]
 
-    def _own(self, candidate: Candidate, length: float) -> tuple[float, float, float, float]:
-        """Cosine, bm25, brevity, superseded."""
+    def _own(self, candidate: Candidate, length: float) -> tuple[float, float, float]:
+        """Cosine, bm25, brevity."""
         cosine, bm25, weights = candidate.cosine, candidate.bm25, self._weights
         near = 0.0 if cosine is None else self._cosine(candidate.speaker, cosine)
         out = weights.bm25 * (bm25 - self._bm25_mean) / self._bm25_spread
@@ -354,11 +359,7 @@ class _Scale:
         elif out > 0:
             out = 0.0
         brief = -weights.brief * (1 - length / BRIEF_WORDS) if length < BRIEF_WORDS else 0.0
-        return near, out, brief, self.mark(candidate)
-
-    def mark(self, candidate: Candidate) -> float:
-        """Return what being superseded adds, 0 for a current one."""
-        return self._superseded if candidate.status is Status.SUPERSEDED else 0.0
+        return near, out, brief
 
     def _cosine(self, speaker: str, cosine: float) -> float:
         among_all = (cosine - self._cosine_mean) / self._cosine_spread

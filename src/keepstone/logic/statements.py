@@ -8,10 +8,10 @@ them is current, and one is superseded.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from keepstone.contract import Candidate, Candidates
+from keepstone.contract import Candidates
 from keepstone.types import Evidence, Status
 
 
@@ -49,12 +49,11 @@ def marked(found: Candidates, ids: frozenset[str]) -> Candidates:
     return replace(found, items=items)
 
 
-def join(found: Candidates, values: Mapping[int, float], mark: Callable[[Candidate], float]) -> Joined:
+def join(found: Candidates, values: Mapping[int, float]) -> Joined:
     """Return which episodes stand with which statement, and where; *values* has one place a memory.
 
-    *mark* says what being superseded adds to the value of a candidate, 0 for a current one. An episode goes to that
-    of its statements which the question fits best, current or not, and takes its mark; the hit stands at the better
-    place of the two. An episode without a statement among *values* stands alone.
+    An episode goes to that of its statements which the question fits best, current or not; the hit stands at the
+    better place of the two. An episode without a statement among *values* stands alone.
     """
     if not found.statements:
         return NOTHING_JOINED
@@ -63,7 +62,7 @@ def join(found: Candidates, values: Mapping[int, float], mark: Callable[[Candida
 
     def fit(place: int) -> tuple[float, int, str]:
         candidate = items[place]
-        return values[place] - mark(candidate), candidate.recency, candidate.memory_id
+        return values[place], candidate.recency, candidate.memory_id
 
     raised: dict[int, float] = {}
     members: defaultdict[int, list[tuple[float, str, Evidence]]] = defaultdict(list)
@@ -73,9 +72,8 @@ def join(found: Candidates, values: Mapping[int, float], mark: Callable[[Candida
         if own is None or not places:
             continue
         host = max(places, key=fit)
-        value = values[own] - mark(items[own]) + mark(items[host])
-        raised[host] = max(raised.get(host, values[host]), value)
-        members[host].append((-value, episode, Evidence(memory_id=episode, span=items[own].span)))
+        raised[host] = max(raised.get(host, values[host]), values[own])
+        members[host].append((-values[own], episode, Evidence(memory_id=episode, span=items[own].span)))
     return Joined(
         evidence={host: tuple(e for _, _, e in sorted(each, key=lambda m: m[:2])) for host, each in members.items()},
         values=raised,

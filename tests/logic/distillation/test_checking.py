@@ -90,6 +90,16 @@ def test_a_procedure_passes_where_it_is_asked_for() -> None:
     assert checked(replace(GOOD, kind=Kind.PROCEDURE), procedures=True).accepted
 
 
+def test_a_procedure_may_have_the_five_sentences_that_the_prompt_allows() -> None:
+    source = Source(handle="m1", text="I ran the tests. I tagged the release. I pushed the tag. It failed once. Done.")
+    steps = "Run the tests. Tag the release. Push the tag. It failed once. Done."
+    for text, passes in ((steps, True), (f"{steps} Done.", False)):
+        proposal = Proposal(op="add", kind=Kind.PROCEDURE, text=text, sources=("m1",))
+        result = check([proposal], sources={"m1": source}, known={}, kinds=(Kind.FACT, Kind.PROCEDURE))
+        assert bool(result.accepted) == passes
+        assert [r.reason for r in result.refused] == ([] if passes else ["several"])
+
+
 def test_what_is_unknown_beside_the_fact_is_dropped() -> None:
     entities = (
         EntityMention(name="Porto", type="place", aliases=("Braga", "Oporto")),

@@ -1,42 +1,54 @@
-"""Who a statement is about, and whether a fact turns it round: another person, or the opposite."""
+"""Who a statement is about, and whether a fact says of one person what was said of another."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
-from keepstone.logic.distillation.grounds import WORD, Grounds
+from keepstone.logic.distillation.grounds import SHORT, Grounds
 from keepstone.logic.distillation.hanzi import simplified
-from keepstone.logic.distillation.names import is_ordinary_opener, name_words
-from keepstone.logic.distillation.wording import (
-    CHINESE_NEGATION,
-    CHINESE_NEGATIVE,
-    ENGLISH_NEGATION,
-    ENGLISH_NEGATIVE,
-    OPENERS,
-)
-from keepstone.logic.people import is_about_someone_else, names_relation, relations
-from keepstone.logic.text import CJK, STOP_WORDS, stem, tokens
+from keepstone.logic.distillation.names import CALENDAR_WORDS, SURNAMES, is_ordinary_opener, name_words
+from keepstone.logic.distillation.reading import TEXTS, WORD
+from keepstone.logic.distillation.wording import GENERIC_CHARACTERS, OPENERS, REMINDER, without_generic
+from keepstone.logic.people import is_about_someone_else, names_relation, relation_spans, relations
+from keepstone.logic.text import CJK, stem, tokens
+
+HAN = re.compile(f"[{CJK}]")
 
 _CLAUSE_END = re.compile(
     r"[.!?;。！？；\n]+|,\s+(?:and|but|while|whereas|so)\s+|\s(?:but|while|whereas)\s|，"
-    r"|(?:,|\sand)\s+(?=(?:my|our)\s+[\w'’-]+(?:\s[A-Z]\w*)?\s[a-z]+|(?:i|he|she)(?:['’]\w+)?\s)",
+    r"|(?:,|\sand)\s+(?=(?:my|our)\s+[\w'’-]+(?:\s[A-Z]\w*)?\s[a-z]+|(?:i|he|she)(?:['’]\w+)?\s)"
+    r"|\sand\s+(?=(?-i:[A-Z])[\w'’-]+\s(?:is|was|has|had|can|will|[a-z]+s|[a-z]+ed)\b)",
     re.IGNORECASE,
 )
-# A message of so few characters leans on what was said before it.
-SHORT = 40
-
 _SENTENCE_END = re.compile(r"[.!?;。！？；\n]+")
-_FIRST = re.compile(r"\b(?:i|i['’]\w+|me|my|mine|we|us|our|myself)\b|[我咱俺]|本人", re.IGNORECASE)
-_OWNED = re.compile(r"\b(?:my|our)\s+(?:[\w'’-]+\s+){0,2}?(?=\w)|[我咱俺](?:们|的|家|那个|那位)*", re.IGNORECASE)
+# In Chinese not where it is whom something is done to, or with, or at whose place.
+_FIRST = re.compile(
+    r"\b(?:i|i['’]\w+|me|my|mine|we|us|our|myself)\b|(?<![在给跟对把被让带从到向替陪拉帮问找叫教借])[我咱俺]|本人",
+    re.IGNORECASE,
+)
+_OWNED = re.compile(r"\b(?:my|our)\s+(?:[\w'’-]+\s+){0,2}?$|[我咱俺](?:们|的|家|那个|那位|大|小|老)*$", re.IGNORECASE)
+# "Our new tenant, Vic, …"
+_APPOSED = re.compile(r"(?:[Mm]y|[Oo]ur|[Tt]he)\s[^,]{1,40},\s([A-Z][\w-]+)(?:,|\s(?=[a-z]+s\b))")
+# What they do, they do for whom they attend to.
+_ATTENDS = frozenset({"doctor", "landlord"})
 _THIRD = re.compile(r"\b(?:he|she|they|him|her|his|their|them)\b|[他她]", re.IGNORECASE)
 _SELF_HEAD = re.compile(r"^(?:the\s+)?(?:user|i|speaker)\b(?!['’]s)|^(?:用户|使用者|我|本人)(?!的)", re.IGNORECASE)
-_OWNER_HEAD = re.compile(r"^(?:the\s+)?user['’]s\s+|^my\s+|^(?:用户|使用者|我)的?", re.IGNORECASE)
+_OWNER_HEAD = re.compile(r"^(?:the\s+)?user['’]s\s+|^(?:my|our)\s+|^(?:用户|使用者|我)(?:的|家的?)?", re.IGNORECASE)
+_USER = re.compile(r"\buser\b|用户|使用者|" + _FIRST.pattern, re.IGNORECASE)
 _NAME_HEAD = re.compile(
     r"^([A-Z][\w'’-]*)(?=\s+(?:is|was|has|had|will|are|can|[a-z]+s|[a-z]+ed|got|went|just|also|really|never|loves?)\b)"
 )
-_CHINESE_NAME_HEAD = re.compile(r"^([小老阿][\u4e00-\u9fff])(?=[^\s])")
+_CHINESE_NAME_HEAD = re.compile(
+    r"^([小老阿][\u4e00-\u9fff](?=\S)|[^\W我你他她大你\da-zA-Z][姨叔伯姑舅婶嫂哥姐](?=[住在是要去说有把从给也都会不]))"
+)
+_OPENING = re.compile(
+    r"^(?:(?:(?:and|but|so|well|oh|also|then|because|now|today|still|actually|apparently)\b"
+    r"|不过|但是?|而|然后|现在|今天|后来|最近|其实)[\s，,]*)+",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,46 +60,63 @@ class Statement:
     who: frozenset[str]
 
 
-def _clauses(text: str, own: frozenset[str]) -> Iterator[Statement]:
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom a fact is about: the user alone, or others, by relations and names in lower case; nobody if that is open."""
+
+    is_self: bool
+    words: frozenset[str]
+
+
+@lru_cache(maxsize=256)
+def _clauses(text: str) -> tuple[Statement, ...]:
+    return tuple(_read_clauses(text))
+
+
+def _read_clauses(text: str) -> Iterator[Statement]:
     for sentence in _SENTENCE_END.split(text):
         before = Statement("", "", frozenset())
         for clause in _CLAUSE_END.split(sentence):
             if clause.strip():
-                said = _statement(clause.strip(), own)
+                said = _statement(clause.strip())
                 if not said.about:
                     said = Statement(said.text, before.about, before.who)
                 before = said
                 yield said
 
 
-def _statement(clause: str, own: frozenset[str]) -> Statement:
+def _statement(clause: str) -> Statement:
+    clause = _OPENING.sub("", clause)
+    clause = REMINDER.sub("", clause) or clause
     people = _relation_names(clause)
-    rest = _OWNED.sub(" ", clause) if people else clause
     if is_about_someone_else(clause):
-        return Statement(clause, "" if _FIRST.search(rest) else "other", people)
-    head = re.sub(r"^(?:and|but|so|well|oh|also|then|because|不过|但是?|而|然后)\s*", "", clause, flags=re.IGNORECASE)
-    named = _NAME_HEAD.match(head) or _CHINESE_NAME_HEAD.match(head)
-    if named and not is_ordinary_opener(named[1].lower()) and named[1].lower() not in own and not _FIRST.search(head):
+        is_open = _FIRST.search(_without_people(clause)) or (people and people <= _ATTENDS and not _FIRST.match(clause))
+        return Statement(clause, "" if is_open else "other", people)
+    if apposed := _APPOSED.match(clause):
+        return Statement(clause, "other", frozenset({apposed[1].lower()}))
+    named = _NAME_HEAD.match(clause) or _CHINESE_NAME_HEAD.match(clause)
+    if named and not is_ordinary_opener(named[1].lower()) and not _FIRST.search(clause):
         return Statement(clause, "other", frozenset({named[1].lower()}))
     if _FIRST.search(clause):
         return Statement(clause, "self", frozenset())
-    return Statement(clause, "other" if re.match(r"(?:he|she|they)\b|[他她]", head, re.IGNORECASE) else "", frozenset())
+    return Statement(
+        clause, "other" if re.match(r"(?:he|she|they)\b|[他她]", clause, re.IGNORECASE) else "", frozenset()
+    )
+
+
+def _said_in(grounds: Grounds, text: str) -> Iterator[Statement]:
+    """Yield the clauses of the messages named; what looks like a name and is an ordinary word names nobody."""
+    for clause in _clauses(grounds.cited_text):
+        if clause.who and clause.who <= grounds.own_names:
+            yield Statement(clause.text, "self", frozenset())
+        elif any(not relations(w) and re.search(rf"\b{re.escape(w)}\b", text) for w in clause.who if w.isascii()):
+            yield Statement(clause.text, "", frozenset())
+        else:
+            yield clause
 
 
 def _relation_names(text: str) -> frozenset[str]:
     return frozenset(name for names in relations(text).values() for name in names)
-
-
-def wrong_person(text: str, grounds: Grounds) -> str | None:
-    """Return why *text*, in simplified characters, is not about whom its sources speak of; None if it may be."""
-    reached = _relation_names("\n".join((grounds.cited_text, *(k.text for k in grounds.rests_on))))
-    if _THIRD.search(grounds.cited_text) or len(grounds.cited_text) < SHORT:
-        reached |= _relation_names(grounds.names_text)
-    for word, meant in relations(text).items():
-        strange = not names_relation(meant, reached) and word not in grounds.text.lower()
-        if strange and not _is_trade(word, text):
-            return f"Its sources do not speak of “{word}”."
-    return _other_subject(text, grounds)
 
 
 _TRADES = frozenset(
@@ -97,35 +126,129 @@ _TRADES = frozenset(
 _POSSESSED = re.compile(r"(?:['’]s|\b(?:their|his|her|my|our))\s(?:[\w-]+\s)?$|的$", re.IGNORECASE)
 
 
+def wrong_person(text: str, grounds: Grounds) -> str | None:
+    """Return why *text*, in simplified characters, is not about whom its sources speak of; None if it may be."""
+    reached = _reached(grounds)
+    for word, meant in relations(text).items():
+        strange = not names_relation(meant, reached) and word not in grounds.text.lower()
+        if strange and not _is_trade(word, text):
+            return f"Its sources do not speak of “{word}”."
+    return _other_subject(text, grounds)
+
+
+def _reached(grounds: Grounds) -> frozenset[str]:
+    """Return the relations that the messages named speak of, by their words or by the name of who is one."""
+    said = grounds.cited_text
+    reached = _relation_names("\n".join((said, *(k.text for k in grounds.rests_on))))
+    if _THIRD.search(said) or len(said) < SHORT:
+        reached = reached.union(*map(_relation_names, grounds.names_texts))
+    if _AT_WORK.search(said):
+        reached |= {"colleague", "boss"}
+    return reached | frozenset(r for name, held in _all_links(grounds) if _names(name, said) for r in held)
+
+
+_AT_WORK = re.compile(
+    r"\b(?:from|at) (?:work|the office)\b|\b(?:our|my|the) (?:team|new (?:starter|hire))\b"
+    r"|我们[组部]|公司|单位|[部门组]里",
+    re.IGNORECASE,
+)
+
+
 def _is_trade(word: str, text: str) -> bool:
     """Return whether a word says what somebody does: "is a doctor", not "the user's doctor"."""
     return word.rstrip("s") in _TRADES and not _POSSESSED.search(text[: text.lower().index(word)])
 
 
+# "Their son Max", "Max is their son", 儿子小满, 小满是我儿子: what stands beside a relation is a name.
+_NAME_AFTER = re.compile(
+    r"(?:,?\s(?:is\s)?(?:called\s|named\s)?(?P<en>[A-Z][\w-]+)|(?:名?叫做?|名字是|是|，)?(?P<zh>[\u4e00-\u9fff]{2}))"
+)
+_NAME_BEFORE = re.compile(
+    r"(?:\b(?P<en>[A-Z][\w-]+)(?:\sis|\swas|,)\s(?:the\s)?(?:[\w-]+['’]s|my|our|his|her|their)\s(?:[\w-]+\s)?"
+    r"|(?P<zh>[\u4e00-\u9fff]{2})是(?:用户|我们?|他|她)(?:的|家的?)?)$"
+)
+
+
+def _all_links(grounds: Grounds) -> Iterator[tuple[str, frozenset[str]]]:
+    return (link for text in grounds.names_texts for link in _links(text))
+
+
+@lru_cache(maxsize=TEXTS)
+def _links(text: str) -> tuple[tuple[str, frozenset[str]], ...]:
+    """Return the names that stand beside a relation, in lower case, each with what it may be."""
+    found: list[tuple[str, frozenset[str]]] = []
+    for start, end, meant in relation_spans(text):
+        for match in (_NAME_AFTER.match(text, end), _NAME_BEFORE.search(text[max(0, start - 40) : start])):
+            name = (match["en"] or match["zh"]) if match else ""
+            if name and _may_name(name):
+                found.append((name.lower(), meant))
+    return tuple(found)
+
+
+def _may_name(name: str) -> bool:
+    if not HAN.match(name):
+        return name.lower() not in CALENDAR_WORDS
+    begins = name[0] in "小老阿大" or name[0] not in GENERIC_CHARACTERS
+    return begins and bool(without_generic(name, least=2)) and not relations(name)
+
+
+def _names(name: str, text: str) -> bool:
+    return (
+        name in text
+        if HAN.match(name)
+        else name in text.lower() and bool(re.search(rf"\b{re.escape(name)}\b", text, re.IGNORECASE))
+    )
+
+
 def _other_subject(text: str, grounds: Grounds) -> str | None:
-    people = _relation_names(text)
-    names = name_words(text) | frozenset(m[1] for m in [_CHINESE_NAME_HEAD.match(text)] if m)
-    is_self = _is_self(text, grounds) and not people
-    who = (people | names) - grounds.own_names
-    best = _carrying(text, grounds)
-    if not best:
+    first = next((c.text for c in _clauses(text)), text)
+    subject = subject_of(first, grounds)
+    who = (_relation_names(first) | name_words(first) | subject.words) - grounds.own_names
+    best = _carrying(first, grounds)
+    if subject.is_self:
+        if best and all(c.about == "other" and not (c.who & who or any(_names(w, first) for w in c.who)) for c in best):
+            return "Its sources say that of somebody else, not of the user."
         return None
-    if is_self and all(c.about == "other" and not (c.who & who) for c in best):
+    held = _relation_names(first)
+    if _SELF_HEAD.match(first) and best and all(_of_whom_is_told(c, held) for c in best):
         return "Its sources say that of somebody else, not of the user."
-    subject = _subject(text, grounds)
-    if not subject or is_self:
-        return None
-    if all(_excludes(c, subject) for c in best):
+    if _is_owned_by_another(first, grounds):
+        return "Its sources say that of somebody else, not of the user."
+    mentioned = _OWNER_HEAD.sub("", text)
+    if best and subject.words and all(_excludes(c, subject.words, mentioned) for c in best):
         return "Its sources say that of somebody else."
     return None
 
 
-def _excludes(clause: Statement, subject: frozenset[str]) -> bool:
+def _of_whom_is_told(clause: Statement, held: frozenset[str]) -> bool:
+    """Return whether a clause is about somebody whom only a pronoun names, and speaks of all that a fact *held*."""
+    return clause.about == "other" and not clause.who and held <= _relation_names(clause.text)
+
+
+def subject_of(text: str, grounds: Grounds) -> Subject:
+    """Return whom *text* is about."""
+    is_self = _is_self(text, grounds) and not _relation_names(text)
+    return Subject(is_self, frozenset() if is_self else _others(text, grounds))
+
+
+def about_whom(text: str, grounds: Grounds) -> list[Statement]:
+    """Return the clauses of the messages named that are about the subject of *text*."""
+    subject = subject_of(text, grounds)
+    said = _said_in(grounds, text)
+    return [c for c in said if (c.about == "self" if subject.is_self else bool(c.who & subject.words))]
+
+
+def _excludes(clause: Statement, subject: frozenset[str], mentioned: str) -> bool:
+    """Return whether a clause is about somebody whom the fact leaves out, and not about its subject."""
     held = _relation_names(clause.text) | frozenset(w.lower() for w in WORD.findall(clause.text))
-    named = bool(held & subject) or any(_HAN.match(n) and n in clause.text for n in subject)
-    if not clause.about or named or _THIRD.search(clause.text):
+    held |= frozenset(re.sub(r"['’]s$", "", w) for w in held)
+    named = bool(held & subject) or any(HAN.match(n) and n in clause.text for n in subject)
+    if not clause.about or named or clause.who & subject or _THIRD.search(clause.text):
         return False
-    return clause.about == "self" or (bool(clause.who) and not clause.who & subject)
+    if clause.about == "self":
+        return not _USER.search(mentioned)
+    relations_there = _relation_names(mentioned)
+    return bool(clause.who) and not any(w in relations_there or _names(w, mentioned) for w in clause.who)
 
 
 def _is_self(text: str, grounds: Grounds) -> bool:
@@ -134,174 +257,102 @@ def _is_self(text: str, grounds: Grounds) -> bool:
     first = WORD.match(text)
     if first is None:
         return False
-    if any(s.speaker and _HAN.match(s.speaker) and text.startswith(simplified(s.speaker)) for s in grounds.cited):
+    if any(HAN.match(name) and text.startswith(name) for name in grounds.own_names):
         return True
-    low = first[0].lower()
+    low = re.sub(r"['’]s$", "", first[0].lower())
     return low in grounds.own_names or (low in OPENERS and low not in ("birthday", "name", "age"))
 
 
-def _subject(text: str, grounds: Grounds) -> frozenset[str]:
+def _others(text: str, grounds: Grounds) -> frozenset[str]:
     """Return the words that name the subject of a fact about somebody else than the user."""
     if owner := _OWNER_HEAD.match(text):
         rest = text[owner.end() :]
-        head = re.match(r"[\w'’-]+(?:\s[\w'’-]+)?", rest)
+        if _ALONG.match(rest):
+            return frozenset()
         if re.match(r"[\w-]+(?:\s[A-Z]\w*)?['’]s\b", rest):
             return frozenset()
-        return _relation_names(rest[:4] if _HAN.match(rest) else head[0] if head else "")
+        return _person_at_head(rest, grounds)
+    if speaks := _speaker_at_head(text, grounds):
+        return frozenset({speaks})
     if named := _NAME_HEAD.match(text):
         low = re.sub(r"['’]s$", "", named[1].lower())
         # A name of what is known alone may be another one for who speaks.
-        speaks = any(low in (s.speaker or "").lower().split() for s in grounds.context)
-        is_told = speaks or re.search(rf"\b{re.escape(low)}\b", grounds.cited_text.lower())
-        return (
-            frozenset({low})
-            if is_told and not is_ordinary_opener(low) and low not in grounds.own_names
-            else frozenset()
-        )
-    if named := _CHINESE_NAME_HEAD.match(text):
+        is_told = re.search(rf"\b{re.escape(low)}\b", grounds.cited_text.lower())
+        is_name = is_told and not is_ordinary_opener(low) and low not in grounds.own_names
+        return frozenset({low}) if is_name else frozenset()
+    if (named := _CHINESE_NAME_HEAD.match(text)) and not relations(text[:2]):
         return frozenset({named[1]})
     return frozenset()
 
 
+def _speaker_at_head(text: str, grounds: Grounds) -> str | None:
+    """Return who begins *text* of those who spoke before, in lower case; None if it is nobody of them."""
+    others = {simplified(s.speaker) for s in grounds.context if s.speaker}
+    for name in sorted(others, key=len, reverse=True):
+        begins = text.startswith(name) if HAN.match(name) else re.match(rf"{re.escape(name.split()[0])}\b", text)
+        if begins and not {w.lower() for w in WORD.findall(name)} & grounds.own_names:
+            return name.split()[0].lower()
+    return None
+
+
+def _person_at_head(rest: str, grounds: Grounds) -> frozenset[str]:
+    """Return the relation that begins *rest*, what follows it as a name, and the names known of who that is."""
+    head = re.match(r"[\w'’-]+(?:\s[\w'’-]+)?", rest)
+    meant = _relation_names(rest[:4] if HAN.match(rest) else head[0] if head else "")
+    if not meant:
+        return frozenset()
+    here = [(name, held) for name, held in _links(rest) if not HAN.match(name) or _is_marked(name, rest)]
+    called = {name for name, held in (*here, *_all_links(grounds)) if held & meant}
+    return meant | called
+
+
+def _is_marked(name: str, text: str) -> bool:
+    """Return whether a Chinese word looks like a name: by a form of address, a surname, or by being called so."""
+    return name[0] in "小老阿" or name[0] in SURNAMES or bool(re.search(f"[叫是]{name}", text))
+
+
+# 用户和老伴: who is named beside the user is no subject alone.
+_ALONG = re.compile("[和跟与同及给为]")
+_THING = re.compile(r"([a-z]{3,})\b")
+
+
+def _is_owned_by_another(text: str, grounds: Grounds) -> bool:
+    """Return whether "the user's thing" is only ever somebody else's thing in the messages named."""
+    owner = _OWNER_HEAD.match(text)
+    thing = _THING.match(text, owner.end()) if owner else None
+    if thing is None or relations(thing[1]):
+        return False
+    said, noun = grounds.cited_text, re.escape(thing[1])
+    if re.search(rf"\b(?:my|our)\s(?:[\w-]+\s)?{noun}\b", said, re.IGNORECASE):
+        return False
+    owners = re.findall(rf"\b([\w-]+)['’]s\s{noun}\b", said, re.IGNORECASE)
+    return bool(owners) and all(relations(o) or o.lower() in ("his", "her") for o in owners)
+
+
 def _carrying(text: str, grounds: Grounds) -> list[Statement]:
-    """Return the clauses that hold the most of what *text* states."""
-    skip = frozenset(stem(w) for w in (*_subject(text, grounds), *grounds.own_names, *relations(text)))
-    stated = _content(text) - skip
-    counted = [(len(stated & _content(c.text)), c) for c in _clauses(grounds.cited_text, grounds.own_names)]
+    """Return the clauses that hold the most of what *text* states; a name counts for two."""
+    skip = frozenset(stem(w) for w in (*subject_of(text, grounds).words, *grounds.own_names, *relations(text)))
+    stated = content_of(_without_people(text)) - skip
+    names = frozenset(stem(w) for w in name_words(text)) - skip
+    shared = [(stated & content_of(c.text), c) for c in _said_in(grounds, text)]
+    counted = [(len(held) + len(held & names), c) for held, c in shared]
     most = max((n for n, _ in counted), default=0)
     return [c for n, c in counted if n == most] if most else []
 
 
-def _content(text: str) -> frozenset[str]:
+def _without_people(text: str) -> str:
+    """Return *text* with blanks for those around the speaker, and for whose they are."""
+    for start, end, _ in relation_spans(text):
+        owner = _OWNED.search(text[:start])
+        first = owner.start() if owner else start
+        text = text[:first] + " " * (end - first) + text[end:]
+    return text
+
+
+@lru_cache(maxsize=1024)
+def content_of(text: str) -> frozenset[str]:
     """Return the terms of a text; of Chinese the pairs alone, as single characters are in everything."""
-    return frozenset(
-        t for t in tokens(text) if t not in _FRAME and (not _HAN.match(t) or (len(t) > 1 and t not in _FRAME))
-    )
+    return frozenset(t for t in tokens(text) if t not in _FRAME and (not HAN.match(t) or len(t) > 1))
 
 
-_HAN = re.compile(f"[{CJK}]")
 _FRAME = frozenset(("user", "users", "用户", "的人"))
-
-
-_ENGLISH_NOT = re.compile(ENGLISH_NEGATION, re.IGNORECASE)
-_ENGLISH_NEGATIVE = re.compile(ENGLISH_NEGATIVE, re.IGNORECASE)
-_CHINESE_NOT = re.compile(CHINESE_NEGATION)
-_CHINESE_NEGATIVE = re.compile(CHINESE_NEGATIVE)
-_NEGATED_VERB = re.compile(
-    r"\b(?:do|does|did|am|is|are|was|were|have|has|had|ca|can|could|wo|will|would)(?:n['’]t|\snot)"
-    r"\s(?:really\s|even\s|actually\s|a\s|an\s|the\s|at\s|in\s)*(?P<a>[a-z]+)"
-    r"|\b(?:never|no longer|i['’]m not|not)\s(?:really\s|even\s|actually\s|been\s(?=[a-su-z]))*(?P<b>[a-z]+)",
-    re.IGNORECASE,
-)
-_DENIES = re.compile(r"(?:\bnot|n['’]t|\bno|\bnever)\s(?:really\s|a\s|an\s|any\s)?(?P<v>[a-z]+)", re.IGNORECASE)
-_LIKES = re.compile(
-    r"\b(?:likes|liked|(?<!es )(?<!ks )(?<!ls )(?<!ds )(?<!ms )(?<!is )like|lov(?:e|es|ed|ing)"
-    r"|enjoy(?:s|ed)?|adore[sd]?|prefers?|fond|fan|favou?rite|into)\b",
-    re.IGNORECASE,
-)
-_LOATHES = re.compile(
-    r"\b(?:hat(?:e|es|ed)|loath\w+|detest\w*|dislik\w+|despis\w+|sick of|not a fan|(?:can['’]t"
-    r"|cannot|can not|could(?:n['’]t| not)) (?:stand|bear|abide)"
-    r"|(?:do|did|does)(?:n['’]t| not) (?:really )?(?:like|love|enjoy|care for))\b",
-    re.IGNORECASE,
-)
-_LIKES_ZH, _LOATHES_ZH = (
-    re.compile(r"(?<![不没讨])(?:喜欢|喜爱|热爱|爱)"),
-    re.compile(r"讨厌|受不了|反感|厌恶|恨|不(?:太|怎么|大)?(?:喜欢|爱)"),
-)
-# Negations in form alone.
-_NOT_NEGATED = re.compile(
-    r"[不没](?:仅|但|过(?!敏)|错|同|得不|想到|知道|如|久|光|只|一定|管|论|断|少|客气|好意思|关系|问题|事)|差不多|对不起|要不|([\u4e00-\u9fff])不\1"
-)
-_NEGATED_CHINESE = re.compile(
-    r"(?:从来不|从来没有?|从不|从没有?|不再|不太|不怎么|不|没有|没)(?P<v>[\u4e00-\u9fff]{2}|[\u4e00-\u9fff](?![\u4e00-\u9fff]))"
-)
-
-
-# What is denied is what follows them: "I don't want kids", not "I don't want to think about it".
-_LIGHT = frozenset("want need think know feel plan have mind have go see mean expect".split())
-
-
-def turned_round(text: str, grounds: Grounds) -> str | None:
-    """Return why *text*, in simplified characters, says the opposite of its sources; None if it need not."""
-    if _HAN.search(text):
-        return _turned_chinese(text, grounds)
-    if _ENGLISH_NOT.search(text):
-        return _denies_what_is_said(text, grounds)
-    if _WANTS.search(text) and not _ENGLISH_NEGATIVE.search(text) and _FORBIDS.match(grounds.cited_text):
-        return "Its sources forbid what it says is wanted."
-    if _LIKES.search(text) and not _LOATHES.search(text) and _only_loathed(text, _LIKES, _LOATHES, grounds):
-        return "Its sources dislike what it says is liked."
-    if _ENGLISH_NEGATIVE.search(text):
-        return None
-    stated = frozenset(stem(w) for w in re.findall(r"[a-z]+", text.lower()))
-    plain = frozenset(stem(w) for w in re.findall(r"[a-z]+", _NEGATED_VERB.sub(" ", grounds.cited_text).lower()))
-    for match in _NEGATED_VERB.finditer(grounds.cited_text):
-        word = (match["a"] or match["b"]).lower()
-        root = "ha" if word == "have" and "ha" in stated else stem(word)
-        if word in _LIGHT:
-            following = [
-                stem(w) for w in re.findall(r"[a-z]+", grounds.cited_text[match.end() :].lower()) if w not in STOP_WORDS
-            ]
-            if not following or following[0] not in stated:
-                continue
-        if root in stated and root not in plain and (word not in STOP_WORDS or word in ("been", "have")):
-            return f"Its sources deny what it states with “{word}”."
-    return None
-
-
-_WANTS, _WANTS_ZH = re.compile(r"\b(?:wants?|likes?|prefers?)\b", re.IGNORECASE), re.compile("想|希望|喜欢|需要")
-# An order not to, and nothing else.
-_FORBIDS = re.compile(r"\W*(?:please\s+)?(?:never|don['’]t|do not|stop|no more)\s[^.!?;,]*[.!?]*\s*$", re.IGNORECASE)
-_FORBIDS_ZH = re.compile(r"\W*(?:请|麻烦)?(?:别|不要|不用|勿)[^，。！？；]*[。！]*\s*$")
-
-
-def _denies_what_is_said(text: str, grounds: Grounds) -> str | None:
-    if not _ENGLISH_NEGATIVE.search(grounds.text) and not _CHINESE_NEGATIVE.search(grounds.text):
-        return "It denies something, and nothing in its sources does."
-    if _ENGLISH_NOT.search(grounds.text) or _LOATHES.search(grounds.text):
-        return None
-    said = frozenset(stem(w) for w in re.findall(r"[a-z]+", grounds.cited_text.lower()))
-    denied = [m["v"].lower() for m in _DENIES.finditer(text)]
-    if any(w not in STOP_WORDS and w != "longer" and stem(w) in said for w in denied):
-        return "It denies what its sources state."
-    return None
-
-
-def _only_loathed(text: str, likes: re.Pattern[str], loathes: re.Pattern[str], grounds: Grounds) -> bool:
-    """Return whether the messages named speak of dislike alone, where they speak of the fact's subject and object."""
-    said = grounds.cited_text
-    if bool(loathes.search(said)) and not likes.search(loathes.sub(" ", said)):
-        return True
-    subject, is_self = _subject(text, grounds), _is_self(text, grounds)
-    stated = _content(likes.sub(" ", text)) - subject
-    about = [
-        c.text
-        for c in _clauses(said, grounds.own_names)
-        if (c.about == "self" if is_self else bool(c.who & subject)) and stated & _content(c.text)
-    ]
-    return bool(about) and all(loathes.search(c) and not likes.search(loathes.sub(" ", c)) for c in about)
-
-
-def _turned_chinese(text: str, grounds: Grounds) -> str | None:
-    plain_text = _NOT_NEGATED.sub(" ", text)
-    if _CHINESE_NOT.search(plain_text):
-        if not _CHINESE_NEGATIVE.search(grounds.text) and not _ENGLISH_NEGATIVE.search(grounds.text):
-            return "It denies something, and nothing in its sources does."
-        denied = [m["v"] for m in _NEGATED_CHINESE.finditer(plain_text)]
-        if not _CHINESE_NOT.search(grounds.text) and any(v in grounds.cited_text for v in denied):
-            return "It denies what its sources state."
-        return None
-    if _WANTS_ZH.search(text) and _FORBIDS_ZH.match(grounds.cited_text):
-        return "Its sources forbid what it says is wanted."
-    if _LIKES_ZH.search(text) and not _LOATHES_ZH.search(text) and _only_loathed(text, _LIKES_ZH, _LOATHES_ZH, grounds):
-        return "Its sources dislike what it says is liked."
-    if _CHINESE_NEGATIVE.search(text):
-        return None
-    said = _NOT_NEGATED.sub(" ", grounds.cited_text)
-    plain = _NEGATED_CHINESE.sub(" ", said)
-    for match in _NEGATED_CHINESE.finditer(said):
-        verb = match["v"]
-        if verb in text and verb not in plain:
-            return f"Its sources deny what it states with “{verb}”."
-    return None

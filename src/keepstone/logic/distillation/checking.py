@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from keepstone.logic.distillation.attribution import turned_round, wrong_person
+from keepstone.logic.distillation.attribution import content_of, wrong_person
 from keepstone.logic.distillation.grounds import Grounds
 from keepstone.logic.distillation.hanzi import simplified
 from keepstone.logic.distillation.names import strange_name
+from keepstone.logic.distillation.negation import turned_round
 from keepstone.logic.distillation.proposals import (
     DEFAULT_PROPOSAL_LIMITS,
     Bound,
@@ -31,7 +32,7 @@ from keepstone.logic.distillation.support import (
     strange_rate,
     unsaid_word,
 )
-from keepstone.logic.distillation.wording import CHINESE_NEGATIVE, ENGLISH_NEGATIVE
+from keepstone.logic.distillation.wording import CHINESE_NEGATION, ENGLISH_NEGATION, REMINDER
 from keepstone.logic.text import tokens
 from keepstone.results import Refused
 from keepstone.types import Kind
@@ -158,17 +159,35 @@ _CODE = re.compile(
     r"|\b(?=\w*\d)(?=\w*[A-Za-z])[A-Za-z0-9]{8,}\b|\b(?:user|memory|msg|message|run|agent)_\w+|\d{7,}",
     re.IGNORECASE,
 )
-_INSTRUCTION = re.compile(
-    r"^(?:please\s+)?(?:remember(?:\s+(?:that|this|to))?|note that|don['’]t forget|ignore|disregard"
-    r"|(?:extract|return|output|respond with)\s+(?:only\s+|all\s+|the\s+|a\s+)*(?:json|facts?"
-    r"|memor\w+|changes|objects?)"
+_ORDER = re.compile(
+    r"^(?:please\s+)?(?:ignore|disregard"
+    r"|(?:only\s+)?(?:extract|return|output|respond|reply|answer)\s+(?:(?:with|in|only|all|the|a)\s+)*"
+    r"(?:json|facts?|memor\w+|changes|objects?)"
     r"|you (?:are|must|should)|as an ai|do not (?:extract|output))\b"
-    r"|^(?:请|記住|记住|记得|忽略|无视|提取|输出|返回|你是|你必须|别忘)"
+    r"|^请?(?:你|只|仅)*(?:忽略|无视|提取|输出|返回)|^(?:你是|你必须|你应该|你现在是)|^请(?!假|客|教|到|过|人|病|了)"
     r"|(?:ignore|disregard|forget) (?:all |the |any )*(?:previous|prior|above|earlier) "
     r"|(?:忽略|无视)(?:之前|以上|前面|上述)"
     r"|\bsystem prompt\b|系统提示",
     re.IGNORECASE,
 )
+_REMINDS = re.compile(r"\b(?:remember|remind|forget|note|mind)\b|[记忘]|提醒", re.IGNORECASE)
+
+
+def _is_instruction(text: str, grounds: Grounds) -> bool:
+    """Return whether *text* only tells somebody what to do; a reminder that was said states what it reminds of."""
+    if _ORDER.search(text) and not REMINDER.match(text):
+        return True
+    opening = REMINDER.match(text)
+    if opening is None:
+        return False
+    rest = text[opening.end() :]
+    return (
+        not _REMINDS.search(grounds.cited_text) or bool(_ORDER.search(rest)) or len(content_of(rest)) < LEAST_REMINDED
+    )
+
+
+# Terms of a reminder: "remember this" says nothing.
+LEAST_REMINDED = 2
 _SENTENCE = re.compile(r"[.!?](?=\s+\S)|[;；。！？](?=.)|\n|\s•\s")
 _LISTED = re.compile(r"^[-*•]\s.*\s[-*•]\s", re.DOTALL)
 _SCHEMA_WORD = re.compile(r'[{}]|"(?:op|text|changes|sources)"')
@@ -180,14 +199,13 @@ def _wrong_form(proposal: Proposal, shown: _Shown) -> Iterator[Fault]:
         yield "empty", "The text is empty."
     if len(text) > limits.text_chars_max:
         yield "too_long", f"The text has {len(text)} characters, more than {limits.text_chars_max}; say it in fewer."
-    if len(_SENTENCE.findall(text)) + 1 > limits.sentences_max or _LISTED.search(text):
+    most = limits.procedure_sentences_max if proposal.kind is Kind.PROCEDURE else limits.sentences_max
+    if len(_SENTENCE.findall(text)) + 1 > most or _LISTED.search(text):
         yield "several", "The text lists several statements; propose each of them as a change of its own."
     if proposal.kind not in shown.kinds:
         yield "kind", f"The kind {proposal.kind} was not asked for; use {' or '.join(sorted(shown.kinds))}."
     if too_many := _too_many(proposal, limits):
         yield "too_many", f"It has too many {too_many}."
-    if _INSTRUCTION.search(text) or _SCHEMA_WORD.search(text):
-        yield "instruction", "It repeats an instruction instead of stating something."
     same = next((k.handle for k in shown.known.values() if _folded(k.text) == _folded(text)), None)
     if proposal.op == "add" and same is not None:
         yield "duplicate", f"It is known already, as {same}; use none."
@@ -203,9 +221,11 @@ def _too_many(proposal: Proposal, limits: ProposalLimits) -> str:
 
 
 def _wrong_content(proposal: Proposal, grounds: Grounds) -> Iterator[Fault]:
+    text = simplified(proposal.text)
+    if _SCHEMA_WORD.search(text) or _is_instruction(text, grounds):
+        yield "instruction", "It repeats an instruction instead of stating something."
     if wrong := wrong_script(proposal.text, [s.text for s in grounds.cited]):
         yield "language", wrong
-    text = simplified(proposal.text)
     for code in (*_CODE.findall(text), *_HANDLE.findall(text)):
         if code.casefold() not in grounds.text.casefold():
             yield "id", f"{code} stands in none of its sources."
@@ -216,7 +236,7 @@ def _wrong_content(proposal: Proposal, grounds: Grounds) -> Iterator[Fault]:
         ("person", wrong_person),
         ("negation", turned_round),
     )
-    for reason, find in checks:
+    for reason, find in () if grounds.repeats(text) else checks:
         if wrong := find(text, grounds):
             yield reason, wrong
     if word := unsaid_word(text, grounds):
@@ -249,7 +269,9 @@ def _is_after(first: Bound, last: Bound) -> bool:
 
 
 _TAKES_BACK = re.compile(
-    rf"{ENGLISH_NEGATIVE}|\b(?:forget|delete|remove|erase)|{CHINESE_NEGATIVE}|忘|删", re.IGNORECASE
+    rf"{ENGLISH_NEGATION}|\b(?:forget|delete|remove|erase|scrap|cancel|call(?:ed)? off|over\b|quit|stop)"
+    rf"|{CHINESE_NEGATION}|[忘删戒]|取消|算了|作废|停了|结束",
+    re.IGNORECASE,
 )
 
 

@@ -5,37 +5,18 @@ All texts are compared in simplified characters, so that both forms of Chinese a
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
 
-from keepstone.logic.distillation.hanzi import simplified
-from keepstone.logic.distillation.moments import Calendar, told
+from keepstone.logic.distillation import reading
+from keepstone.logic.distillation.moments import Calendar
 from keepstone.logic.distillation.proposals import Known, Proposal, Source
-from keepstone.logic.distillation.quantities import Clock, Quantity, clocks, covered, quantities
-from keepstone.logic.text import CJK, stem
+from keepstone.logic.distillation.reading import WORD, Numbers, plain
+from keepstone.logic.text import CJK
 
-WORD = re.compile(r"[^\W_]+(?:[.'’&+#-]*[^\W_]+)*[+#]*")
-_LATIN_WORD = re.compile(rf"(?:(?![{CJK}])[^\W_])+")
-HAN_RUN = re.compile(rf"[{CJK}]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Numbers:
-    """The numbers in a text: amounts, times on the clock, and what of dates was not taken for either."""
-
-    amounts: tuple[Quantity, ...]
-    clocks: tuple[Clock, ...]
-
-
-def numbers_of(text: str, dates: Iterable[tuple[int, int]]) -> Numbers:
-    """Return the numbers of *text* outside of *dates*, places of dates that it writes out."""
-    for first, last in dates:
-        text = text[:first] + " " * (last - first) + text[last:]
-    found = clocks(text)
-    return Numbers(quantities(covered(text, (c.span for c in found))), found)
+# A message of so few characters leans on what was said before it.
+SHORT = 40
 
 
 class Grounds:
@@ -60,16 +41,21 @@ class Grounds:
     @cached_property
     def cited_text(self) -> str:
         """The messages that the proposal names."""
-        return simplified("\n".join(s.text for s in self.cited))
+        return "\n".join(self._cited_texts)
+
+    @property
+    def _cited_texts(self) -> list[str]:
+        return [plain(s.text) for s in self.cited]
+
+    @cached_property
+    def _texts(self) -> list[str]:
+        behind = [plain(t) for t in (*(s.text for s in self.context), *(k.text for k in self.rests_on))]
+        return [*self._cited_texts, *behind]
 
     @cached_property
     def text(self) -> str:
         """All messages up to those named, and the memories that it changes or rests on."""
-        return "\n".join((self.cited_text, simplified("\n".join([s.text for s in self.context] + self._known_texts))))
-
-    @property
-    def _known_texts(self) -> list[str]:
-        return [k.text for k in self.rests_on]
+        return "\n".join(self._texts)
 
     @cached_property
     def names_text(self) -> str:
@@ -77,70 +63,88 @@ class Grounds:
         return "\n".join((self.text, *self.speakers, self.known_text))
 
     @cached_property
+    def names_texts(self) -> frozenset[str]:
+        """The same, text by text."""
+        return frozenset((*self._texts, *self.speakers, *self._known_texts))
+
+    @cached_property
     def known_text(self) -> str:
         """All memories shown, and other names of what they are about."""
-        return simplified("\n".join(part for k in self.known for part in (k.text, *k.names)))
+        return "\n".join(self._known_texts)
+
+    @property
+    def _known_texts(self) -> list[str]:
+        return [plain(part) for k in self.known for part in (k.text, *k.names)]
 
     @cached_property
     def speakers(self) -> tuple[str, ...]:
-        """Who speaks in the messages named, and around them if these speak of somebody by a pronoun."""
+        """Who speaks in the messages named, and around them if these are short or speak of somebody by a pronoun."""
         found = [s.speaker for s in self.cited if s.speaker]
-        if _ANAPHOR.search(self.cited_text):
+        if len(self.cited_text) < SHORT or _ANAPHOR.search(self.cited_text):
             found += [s.speaker for s in self.context if s.speaker]
-        return tuple(simplified(n) for n in dict.fromkeys(found))
+        return tuple(plain(n) for n in dict.fromkeys(found))
 
     @cached_property
     def own_names(self) -> frozenset[str]:
-        """The words of the names of who speaks in the messages named, in lower case."""
-        return frozenset(w.lower() for s in self.cited if s.speaker for w in WORD.findall(simplified(s.speaker)))
+        """The words of the names of who speaks in the messages named, in lower case; Chinese names whole."""
+        speak = {s.speaker for s in self.cited}
+        told = [s.text for s in (*self.context, *self.cited) if s.speaker in speak and s.role != "assistant"]
+        names = [s for s in speak if s]
+        names += [name for text in (*told, *(k.text for k in self.known)) for name in _called(text)]
+        return frozenset(w.lower() for name in names for w in WORD.findall(plain(name)))
+
+    def repeats(self, text: str) -> bool:
+        """Return whether *text*, in simplified characters, is said word for word, from the start of a sentence."""
+        return reading.repeats(text, self._cited_texts)
 
     @cached_property
     def words(self) -> frozenset[str]:
         """The words of what may hold names, in lower case, and neighbours written as one."""
-        found: set[str] = set()
-        for whole in WORD.findall(self.names_text):
-            found |= {whole.lower(), whole.lower().removesuffix("'s").removesuffix("’s")}
-        plain = [w.lower() for w in _LATIN_WORD.findall(self.names_text)]
-        found.update(plain)
-        found.update(a + b for a, b in itertools.pairwise(plain))
-        found.update(a + b + c for a, b, c in zip(plain, plain[1:], plain[2:], strict=False))
-        return frozenset(found)
+        return reading.words_of(self.names_texts)
 
     @cached_property
     def stems(self) -> frozenset[str]:
         """The stems of `words`."""
-        return frozenset(stem(w) for w in self.words)
+        return reading.stems_of(self.names_texts)
+
+    def begins(self, word: str, length: int) -> bool:
+        """Return whether one of `words` has the first *length* letters of *word*."""
+        return word[:length] in reading.beginnings_of(self.names_texts, length)
 
     @cached_property
     def pairs(self) -> frozenset[str]:
         """The pairs of neighbouring Chinese characters in what may hold names, and the single ones."""
-        found: set[str] = set()
-        for run in HAN_RUN.findall(self.names_text):
-            found.update(run)
-            found.update(run[i : i + 2] for i in range(len(run) - 1))
-        return frozenset(found)
+        return reading.pairs_of(self.names_texts)
 
     @cached_property
     def numbers(self) -> Numbers:
         """The numbers of messages and memories behind the proposal."""
-        texts = [s.text for s in (*self.cited, *self.context)] + self._known_texts
-        told_by = [self._numbers_of(text) for text in texts]
+        told_by = [reading.numbers_of(text) for text in self._texts]
         return Numbers(tuple(q for n in told_by for q in n.amounts), tuple(c for n in told_by for c in n.clocks))
-
-    @staticmethod
-    def _numbers_of(text: str) -> Numbers:
-        text = simplified(text)
-        return numbers_of(text, [(m.span.start, m.span.end) for m in told(text, None, ()).mentions])
 
     @cached_property
     def calendar(self) -> Calendar:
         """What the messages and memories behind the proposal tell of times."""
         times = [(s.text, s.said_at) for s in (*self.cited, *self.context)]
         times += [(k.text, at) for k in self.rests_on for at in (k.valid_from, k.valid_to)]
-        tells = [told(simplified(t), at, self._numbers_of(t).amounts) for t, at in times]
-        return Calendar(tells, [q.value for q in self.numbers.amounts])
+        return Calendar([reading.tells(plain(t), at) for t, at in times], [q.value for q in self.numbers.amounts])
 
 
 _ANAPHOR = re.compile(
-    r"\b(?:you|your|yours|he|him|his|she|her|hers|they|them|their|we|us|our)\b|[你您他她]|咱|我们|大家", re.IGNORECASE
+    r"\b(?:you|your|yours|he|him|his|she|her|hers|they|them|their|we|us|our"
+    r"|mine|too|either|neither|same|likewise|ditto)\b|[你您他她也]|咱|我们|大家|一样",
+    re.IGNORECASE,
 )
+# How somebody says what they are called, or a memory does of them.
+_CALLED = re.compile(
+    r"(?:\b(?:my|user['’]s) name(?:['’]s| is)|\bcall me|\b(?:i am|i['’]m|user is|user goes) (?:called|named|by))"
+    r"\s(?-i:([A-Z][\w-]+))"
+    r"|(?:^|[.!?]\s)(?:hi|hello|hey)[,!]?\s(?:i['’]m|i am|this is)\s(?-i:([A-Z][\w-]+))"
+    rf"|(?:(?:我|用户)的?(?:名?叫|名字[是叫]|姓名是)|叫我)(?!做)([{CJK}]{{2,3}}?)(?=[，。！,.!\s就吧好]|$)",
+    re.IGNORECASE,
+)
+
+
+@lru_cache(maxsize=reading.TEXTS)
+def _called(text: str) -> tuple[str, ...]:
+    return tuple(m[1] or m[2] or m[3] for m in _CALLED.finditer(text))

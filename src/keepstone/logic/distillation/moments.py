@@ -7,6 +7,7 @@ part by part, since a part that was never said is invented.
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
@@ -35,6 +36,17 @@ _MONTH_WORD = rf"(?P<mon>{'|'.join(en.MONTHS)}|(?:sept|jan|feb|mar|apr|jun|jul|a
 _YEAR = r"(?P<y>(?:1[5-9]|20)\d\d)"
 _D = r"(?P<d>\d\d?)(?:st|nd|rd|th)?"
 _D2 = r"(?:\s?(?:-|–|—|to|and)\s?(?P<d2>\d\d?)(?:st|nd|rd|th)?)?"
+_ONES = "first second third fourth fifth sixth seventh eighth ninth".split()
+_ORDINALS = {
+    **{word: n for n, word in enumerate(_ONES, 1)},
+    **{w: n for n, w in enumerate("tenth eleventh twelfth thirteenth fourteenth fifteenth".split(), 10)},
+    **{w: n for n, w in enumerate("sixteenth seventeenth eighteenth nineteenth twentieth".split(), 16)},
+    **{f"twenty-{word}": 20 + n for n, word in enumerate(_ONES, 1)},
+    **{f"twenty {word}": 20 + n for n, word in enumerate(_ONES, 1)},
+    **dict.fromkeys(("thirtieth",), 30),
+    **dict.fromkeys(("thirty-first", "thirty first"), 31),
+}
+_ORDINAL = rf"(?P<d>{'|'.join(sorted(_ORDINALS, key=len, reverse=True))})"
 _HAN = "零〇○一二三四五六七八九十"
 _HAN_YEAR = rf"(?P<y>(?:1[5-9]|20)\d\d|[{_HAN}]{{4}}|\d\d(?=年[代出生毕])|[二三四五六七八九]十(?=年代))年"
 _HAN_MONTH = r"(?P<m>\d\d?|[一二三四五六七八九]|十[一二]?)月"
@@ -47,11 +59,20 @@ _PATTERNS = tuple(
         r"(?<!\d)(?P<y>\d{4})[-/.](?P<m>\d\d?)[-/.](?P<d>\d\d?)(?!\d)",
         r"(?<![\d-])(?P<y>(?:19|20)\d\d)-(?P<m>0[1-9]|1[0-2])(?![\d-])",
         r"(?<![\d/])(?P<m>\d\d?)/(?P<d>\d\d?)/(?P<y>\d{4})(?!\d)",
+        rf"(?:{_HAN_YEAR})?{_HAN_MONTH}(?:份)?的?(?P<last>最后一天)",
         rf"{_HAN_YEAR}{_HAN_MONTH}{_HAN_DAY}{_HAN_D2}",
         rf"{_HAN_YEAR}(?P<decade>代)?的?(?:{_HAN_MONTH})?",
         rf"{_HAN_MONTH}{_HAN_DAY[:-1]}{_HAN_D2}".replace("[日号]", "[日号]"),
         rf"{_HAN_MONTH}(?:份)?",
         rf"(?<![\d.:]){_HAN_DAY[:-1]}(?![线楼码])",
+        rf"\b(?P<last>last)\sday\sof\s{_MONTH_WORD}(?:,?\s(?:of\s)?{_YEAR}\b)?",
+        r"(?P<newyear>\bnew year(?:['’]s day)?\b(?!['’]s eve)|元旦)"
+        r"|(?P<christmas>\bchristmas(?: day)?\b(?! eve)|圣诞节?)",
+        rf"\b{_ORDINAL}\s(?:day\s)?of\s{_MONTH_WORD}(?:,?\s(?:of\s)?{_YEAR}\b)?",
+        rf"\b(?-i:(?=[A-Z])){_MONTH_WORD}\s(?:the\s)?{_ORDINAL}\b(?:,?\s(?:of\s)?{_YEAR}\b)?",
+        rf"\b{_MONTH_WORD}\sthe\s{_D}\b(?:,?\s(?:of\s)?{_YEAR}\b)?",
+        rf"\b{_ORDINAL}(?=\s(?:day\s)?of\s(?:the|each|every|next|this|last)\smonth\b)",
+        r"\b(?P<d>\d\d?)(?:st|nd|rd|th)(?=\s(?:day\s)?of\s(?:the|each|every|next|this|last)\smonth\b)",
         rf"\b{_MONTH_WORD}\s{_D}{_D2}(?!\d|:)(?:,?\s(?:of\s)?{_YEAR}\b)?",
         rf"\b{_D}{_D2}\s(?:of\s)?{_MONTH_WORD}(?:,?\s(?:of\s)?{_YEAR}\b)?",
         rf"\b{_MONTH_WORD},?\s(?:of\s)?{_YEAR}\b",
@@ -60,6 +81,9 @@ _PATTERNS = tuple(
         rf"|(?<=from )|(?<=to )|(?<=of )|(?<=every )|(?<=each )|(?<=next )|(?<=last )|(?<=this )"
         rf"|(?<=before )|(?<=after )"
         rf"|(?<=and ))(?P<mon>{'|'.join(en.MONTHS)})\b",
+        rf"(?:(?<=on the )|(?<=is the )|(?<=by the )|(?<=from the )|(?<=until the )|(?<=till the )"
+        rf"|(?<=after the )|(?<=before the ))"
+        rf"(?:{_ORDINAL}|(?P<d0>\d\d?)(?:st|nd|rd|th))\b(?=[.,;!?)]|$|\s(?:and|but|so|at|because|as|or)\b)",
         r"(?<=on the )(?P<d>\d\d?)(?:st|nd|rd|th)\b(?!\s(?:floor|street|avenue|day|page))",
         r"\b(?P<y>(?:1[89]|20)\d)0s\b",
         r"\bthe\s(?:early\s|late\s)?['’]?(?P<tens>[2-9]0s|(?:twent|thirt|fort|fift|sixt|sevent|eight|ninet)ies)\b",
@@ -95,12 +119,16 @@ def _read(match: re.Match[str], index: int) -> Iterator[Mention]:
     if tens := groups.get("tens"):
         yield Mention(span=span, year=1900 + (int(tens[:2]) if tens[0].isdigit() else _TENS[tens.lower()]), decade=True)
         return
-    year, month, day = _number(groups.get("y")), _month(groups), _number(groups.get("d"))
+    year, month, day = _number(groups.get("y")), _month(groups), _number(groups.get("d") or groups.get("d0"))
     decade = bool(groups.get("decade")) or (year is not None and match[0].endswith("0s"))
     if year is not None and match[0].endswith("0s"):
         year *= 10
     if year is not None and year < 100:
         year += 1900 if year > 30 else 2000
+    if groups.get("newyear") or groups.get("christmas"):
+        month, day = (1, 1) if groups.get("newyear") else (12, 25)
+    if groups.get("last") and month is not None and 1 <= month <= 12:
+        day = monthrange(year or 2023, month)[1]
     if month is not None and day is not None and month > 12 >= day and "/" in match[0]:
         month, day = day, month
     if (month is not None and not 1 <= month <= 12) or (day is not None and not 1 <= day <= 31):
@@ -126,27 +154,37 @@ def _month(groups: dict[str, str | None]) -> int | None:
 
 
 def _number(written: str | None) -> int | None:
-    return chinese_number(written) if written else None
+    return (_ORDINALS.get(written.lower()) or chinese_number(written)) if written else None
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What one message tells of times: the dates it writes, the days that its words come to, and its own day."""
+    """What one message tells of times: the dates it writes, the days that its words come to, and its own day.
+
+    `near` are weekdays of which only the tense would tell whether the last or the next is meant.
+    """
 
     mentions: tuple[Mention, ...]
     ranges: tuple[tuple[date, date, Grain], ...]
     said: date | None
     durations: tuple[float, ...] = field(default=())
+    near: frozenset[int] = field(default=frozenset())
 
 
 def told(text: str, said_at: datetime | None, quantities: Iterable[Quantity]) -> Told:
     """Return what *text*, said at *said_at*, tells of times."""
     at = _aware(said_at)
+    written = mentions(text)
     ranges = tuple(_range(e, at.tzinfo or UTC) for e in find(text, at)) if at else ()
     years = tuple(
         q.value * q.unit[1] / (365.25 * 86_400) for q in quantities if q.unit is not None and q.dimension == "time"
     )
-    return Told(mentions(text), ranges, at.date() if at else None, years)
+    near = frozenset(int(m.weekday or 0) for m in written if m.weekday is not None and _BARE.match(text, m.span.start))
+    return Told(written, ranges, at.date() if at else None, years, near)
+
+
+# Chinese verbs have no tense.
+_BARE = re.compile("(?<![上下这本每个])[周星礼]")
 
 
 def _aware(at: datetime | None) -> datetime | None:
@@ -165,6 +203,7 @@ def _range(expression: TimeExpression, zone: tzinfo) -> tuple[date, date, Grain]
 
 def _unresolved(told: Told) -> Iterator[int]:
     """Yield the weekdays that a message names and that are of no day that is resolved."""
+    yield from told.near
     days = {day.weekday() for first, last, grain in told.ranges if grain in _DAYS for day in (first, last)}
     yield from (m.weekday for m in told.mentions if m.weekday is not None and m.weekday not in days)
 
@@ -206,11 +245,20 @@ class Calendar:
             return True
         if any(m.month == month and m.day == day and self._year_fits(m, year) for m in self._mentions):
             return True
-        if wanted.weekday() in self._loose_weekdays and any(abs((wanted - s).days) <= 7 for s in self._said):
+        if wanted in self._loose_days():
             return True
         in_month = any(m.month == month and m.day is None and self._year_fits(m, year) for m in self._mentions)
         alone = any(m.day == day and m.month is None for m in self._mentions)
         return alone and (in_month or any(abs((wanted - s).days) <= 62 for s in self._said))
+
+    def _loose_days(self) -> Iterator[date]:
+        """Yield the days of weekdays that may be the last or the next."""
+        for said in self._said:
+            for days in range(-7, 8):
+                if date.min.toordinal() <= said.toordinal() + days <= date.max.toordinal():
+                    day = date.fromordinal(said.toordinal() + days)
+                    if day.weekday() in self._loose_weekdays:
+                        yield day
 
     def _is_day(self, wanted: date, told: tuple[date, date, Grain]) -> bool:
         first, last, grain = told
@@ -235,17 +283,26 @@ class Calendar:
                 return True
         if any(s.month == month and year in (None, s.year) for s in self._said):
             return True
+        # Nine years next month: the month of the one, the year of the other.
+        counted = {s.year - whole for s, years in self._durations for whole in (int(years), int(years) + 1)}
+        if year in counted and any(first.month == last.month == month for first, last, _ in self._ranges):
+            return True
         return any(m.month == month and (year is None or self._year_fits(m, year)) for m in self._mentions)
 
     def has_day(self, month: int | None, day: int) -> bool:
         """Return whether a day follows that is given without its year, or without its month."""
         days = [d for first, last, grain in self._ranges if grain in _DAYS for d in (first, last)]
-        days += self._said if month is not None else []
+        days += (*self._said, *self._loose_days()) if month is not None else ()
         if any(d.day == day and month in (None, d.month) for d in days):
             return True
         if any(m.day == day and (month is None or m.month in (None, month)) for m in self._mentions):
             return month is None or self.has_month(None, month)
         return False
+
+    @property
+    def has_bare_day(self) -> bool:
+        """Whether a day is told without its month, as one that comes every month."""
+        return any(m.day is not None and m.month is None for m in self._mentions)
 
     def has_weekday(self, weekday: int) -> bool:
         """Return whether a weekday is told, or is that of a day that is."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from keepstone.logic.distillation.grounds import HAN_RUN, WORD, Grounds
+from keepstone.logic.distillation.grounds import Grounds
+from keepstone.logic.distillation.reading import HAN_RUN, WORD
 from keepstone.logic.distillation.wording import GENERIC, GENERIC_CHARACTERS, OPENERS, without_generic
 from keepstone.logic.people import PEOPLE_WORDS
 from keepstone.logic.text import CJK, STOP_WORDS, stem
@@ -121,7 +122,8 @@ def _is_measure(token: str) -> bool:
 
 def is_ordinary_opener(low: str) -> bool:
     """Return whether a word that begins a sentence, in lower case, is none that could be a name there."""
-    return low in OPENERS or low in GENERIC or low in STOP_WORDS or low.endswith(_ORDINARY_ENDING)
+    ordinary = low in OPENERS or low in GENERIC or low in STOP_WORDS or low in CALENDAR_WORDS
+    return ordinary or low.endswith(_ORDINARY_ENDING)
 
 
 def _begins_with_name(written: str, low: str, following: str) -> bool:
@@ -184,15 +186,17 @@ def _joined(text: str, start: int, token: str, grounds: Grounds) -> bool:
 
 
 # The hundred commonest surnames cover most people; and forms of address.
-_SURNAMES = frozenset(
+SURNAMES = frozenset(
     "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许韩冯邓曹彭曾肖田董潘袁蔡蒋余于杜叶程魏苏吕丁任卢姚沈钟姜崔谭陆范汪廖石金"
     "韦贾夏付方邹熊白孟秦邱侯江尹薛闫段雷龙黎史陶贺毛郝顾龚邵万覃武钱戴严莫孔向常汤温康施文牛樊葛邢安齐"
 )
 _NAMED = re.compile(r"(?:叫做?|名叫|名为|名字是|姓名是|姓|小|老|阿)$")
+_NAMED_SO = re.compile("(?:叫做?|名为|名字是|姓名是)[\u4e00-\u9fff]{1,2}$")
+_STREET = re.compile("[\u4e00-\u9fff]{0,2}(?:[路街镇村]|大学|学院|医院|[中小]学|银行)")
 _BESIDE_PERSON = re.compile(r"(?:^|[和与跟给找对向是、，：]|[姐妹哥弟子友事学师爸妈亲公婆夫妻伴生])$")
 _AT_PLACE = re.compile(r"(?:住在|搬到|搬去|来自|前往|在|到|去|回|从|于|飞|赴|往|和|与|跟|及)$")
 _PLACE_ENDING = re.compile(
-    r"^(?:市|省|县|区|路|街|镇|村|大学|学院|公司|医院|中学|小学|银行|餐厅|集团|酒店|机场|车站|山|河|湖|寺|岛|州|大厦|广场|语|籍|菜|先生|女士|老师|医生|教授|总)"
+    r"^(?:市|省|县|区|路|街|镇|村|大学|学院|公司|医院|中学|小学|银行|餐厅|集团|酒店|机场|车站|山|河|湖|寺|岛|州|大厦|广场|语|籍|族|菜|先生|女士|老师|医生|教授|总)"
 )
 
 
@@ -239,16 +243,18 @@ def strange_pieces(part: str, pairs: frozenset[str]) -> Iterator[tuple[int, str]
 
 def _is_name_there(run: str, at: int, piece: str, pairs: frozenset[str]) -> bool:
     before, after = run[:at], run[at + len(piece) :]
+    if len(piece) <= 2 and (_NAMED_SO.search(before) or (_AT_PLACE.search(before) and _STREET.match(after))):
+        return True
     if _NAMED.search(before) or _PLACE_ENDING.match(after) or _PLACE_ENDING.match(piece[1:] or "-"):
         return True
     if (
         len(piece) <= 2
-        and before[-1:] in _SURNAMES
+        and before[-1:] in SURNAMES
         and (len(before) == 1 or _BESIDE_PERSON.search(before[:-1]) or before[-2:-1] == "叫")
     ):
         return True
-    if len(piece) == 1 and before[-2:-1] in _SURNAMES and before[-2:] in pairs and _BESIDE_PERSON.search(before[:-2]):
+    if len(piece) == 1 and before[-2:-1] in SURNAMES and before[-2:] in pairs and _BESIDE_PERSON.search(before[:-2]):
         return True
-    if 2 <= len(piece) <= 3 and piece[0] in _SURNAMES and _BESIDE_PERSON.search(before):
+    if 2 <= len(piece) <= 3 and piece[0] in SURNAMES and _BESIDE_PERSON.search(before):
         return True
     return len(piece) >= 2 and bool(_AT_PLACE.search(before))

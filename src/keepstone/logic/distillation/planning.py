@@ -20,7 +20,7 @@ from keepstone.types import MemoryRecord, Status
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 _NEGATED = re.compile(r"\b(?:not|no|never|none|without|cannot)\b|n['’]t\b|[不没沒别別无無未非]", re.IGNORECASE)
 _PERSONS = re.compile(
-    r"\b(?:i|me|my|you|your|he|him|his|she|her|hers|it|its|we|us|our|they|them|their)\b|[我你您他她它]"
+    r"\b(?:i|me|my|you|your|he|him|his|she|her|hers|it|its|we|us|our|they|them|their)\b|[我你您他她它]", re.IGNORECASE
 )
 # Words whose absence changes nothing in a statement about someone.
 _FILLERS = re.compile(

@@ -41,6 +41,8 @@ class ProposalLimits:
     text_chars_max: int = 500
     # A fact is one statement; a text of more sentences is a list of them.
     sentences_max: int = 3
+    # What the prompt allows for goal, steps and what failed.
+    procedure_sentences_max: int = 5
     sources_max: int = 20
     rests_on_max: int = 10
     entities_max: int = 20

@@ -113,6 +113,7 @@ _ORDINALS = dict(
 )
 _SCALES = {"hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000, "grand": 1_000}
 _SCALE = "hundred|thousand|million|billion"
+_AFTER_GRAND = "(?:for|a|in|on|to|at|each|per|and|or|more|less|every|from|left|off|so|but|last|this|that|is|was)"
 _SUFFIXES = {"k": 1e3, "m": 1e6, "bn": 1e9, "万": 1e4, "千": 1e3, "亿": 1e8, "百": 1e2, "百万": 1e6, "千万": 1e7}
 _HAN_DIGIT = "零〇一二两三四五六七八九"
 _HAN = rf"[{_HAN_DIGIT}十百千万亿]+"
@@ -120,9 +121,9 @@ _HAN = rf"[{_HAN_DIGIT}十百千万亿]+"
 _NUMBER = re.compile(
     rf"(?P<sign>[$€£¥￥]\s?)?(?:"
     rf"(?P<digits>(?<![\w.])\d[\d,]*(?:\.\d+)?|(?<=[^\x00-\x7f])\d[\d,]*(?:\.\d+)?)"
-    rf"(?:(?P<suffix>(?:k|m|bn)\b|[百千]?[万亿]|[百千])|[\s-](?P<scale>{_SCALE})\b|(?:st|nd|rd|th)\b)?"
+    rf"(?:(?P<suffix>(?:k|m|bn)\b|[百千]?[万亿]|[百千])|[\s-](?P<scale>{_SCALE}|grand)\b|(?:st|nd|rd|th)\b)?"
     rf"|\b(?P<words>(?:a |an )?(?:{_SMALL}|{_SCALE}|dozen)(?:(?:[\s-]|\sand\s)(?:{_SMALL}|{_SCALE}"
-    rf"|dozen)|\spoint(?:\s(?:{_SMALL}))+)*)s?\b"
+    rf"|dozen|grand(?=[.,;!?)]|$|\s{_AFTER_GRAND}\b))|\spoint(?:\s(?:{_SMALL}))+)*)s?\b"
     rf"|\b(?P<ordinal>{'|'.join(_ORDINALS)})\b"
     rf"|\b(?P<two>twice|couple|both|twins?|pair)\b"
     rf"|(?P<of>百分之|千分之)?(?P<chinese>{_HAN})(?:点(?P<point>[{_HAN_DIGIT}]+))?"
@@ -286,6 +287,8 @@ def _english_clocks(text: str) -> Iterator[Clock]:
         if m["noon"]:
             yield Clock(0, "pm" if m["noon"].lower() == "noon" else "am", span)
             continue
+        if m["part"] and m["part"].isdigit() and m["way"].lower() in ("to", "before") and "minutes" not in m[0].lower():
+            continue  # from two to ten
         hour = _hour(m["ph"] or m["h"] or m["h24"] or m["hh"] or m["wh"] or m["oh"])
         minute = _minutes(m)
         if not 0 <= hour <= 24:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
-from keepstone.logic.distillation.grounds import HAN_RUN, Grounds, numbers_of
+from keepstone.logic.distillation.grounds import Grounds
 from keepstone.logic.distillation.moments import mentions, unsupported_date
 from keepstone.logic.distillation.names import CALENDAR_WORDS, name_words, strange_pieces, unsaid
 from keepstone.logic.distillation.proposals import Bound
 from keepstone.logic.distillation.quantities import UNIT_WORDS, Quantity, covered, quantities
+from keepstone.logic.distillation.reading import HAN_RUN, numbers_of
 from keepstone.logic.distillation.wording import GENERIC, GENERIC_CHARACTERS, without_generic
 from keepstone.logic.people import PEOPLE_WORDS, relations
 from keepstone.logic.text import CJK, STOP_WORDS, stem
@@ -21,11 +22,13 @@ SINGLE = 2 / 3
 # Words of one family begin alike.
 PREFIX = 5
 ENUMERATED_MAX = 6
+# What a name that was said counts for, beside a word.
+NAME = 0.25
 
 
 def strange_number(text: str, grounds: Grounds) -> str | None:
     """Return the first number or time in *text*, in simplified characters, that does not follow; None if all do."""
-    found = numbers_of(text, [(m.span.start, m.span.end) for m in mentions(text)])
+    found = numbers_of(text)
     told = grounds.numbers
     for clock in found.clocks:
         hour = clock.minutes / 60
@@ -100,11 +103,18 @@ def share_said(text: str, grounds: Grounds) -> float:
     said, total = _spaced(text, grounds)
     for match in HAN_RUN.finditer(text):
         run = match[0]
-        pieces = [p for _, part in unsaid(run, grounds.pairs) for p in without_generic(part) if _counts(p)]
-        missing = sum(1 - (SINGLE if c in grounds.pairs else 0.0) for piece in pieces for c in piece)
-        held = sum(len(p) for p in without_generic(run) if _counts(p))
-        total += max(held, missing) / 2
-        said += max(held - missing, 0) / 2
+        strange = {start + i for start, part in unsaid(run, grounds.pairs) for i in range(len(part))}
+        held, missing, at = 0, 0.0, 0
+        for piece in without_generic(run):
+            at = run.index(piece, at)
+            if _counts(piece):
+                held += len(piece)
+                missing += sum(
+                    1 - SINGLE * (run[i] in grounds.pairs) for i in range(at, at + len(piece)) if i in strange
+                )
+            at += len(piece)
+        total += held / 2
+        said += (held - missing) / 2
     return said / total if total else 1.0
 
 
@@ -148,7 +158,7 @@ def strange_rate(text: str, grounds: Grounds) -> str | None:
     told = grounds.text.lower()
     for match in _RATE.finditer(text):
         words = _RATE_WORDS[next(g for g in match.groups() if g).lower()]
-        if not any(w in told for w in words):
+        if not any(w in told for w in words) and not ("月" in words and grounds.calendar.has_bare_day):
             return match[0]
     return None
 
@@ -159,6 +169,7 @@ def _counts(piece: str) -> bool:
 
 def _spaced(text: str, grounds: Grounds) -> tuple[float, float]:
     names = name_words(text) | grounds.own_names
+    names_said = {stem(n) for n in names - grounds.own_names} & grounds.stems
     said = total = 0.0
     for word in re.findall(rf"(?:(?![{CJK}\d_])\w)+(?:['’](?:(?![{CJK}\d_])\w)+)?", text.lower()):
         word = re.sub(r"['’]s$", "", word)
@@ -167,9 +178,9 @@ def _spaced(text: str, grounds: Grounds) -> tuple[float, float]:
             continue
         total += 1
         root = stem(word)
-        family = len(word) >= PREFIX and any(w.startswith(word[:PREFIX]) for w in grounds.words)
+        family = len(word) >= PREFIX and grounds.begins(word, PREFIX)
         said += word in grounds.words or root in grounds.stems or family
-    return said, total
+    return said + NAME * len(names_said), total + NAME * len(names_said)
 
 
 def _is_generic(word: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 # Subjects and roles, what somebody does with a thing, and how it is put.
 GENERIC = frozenset(
     """
@@ -30,7 +32,7 @@ GENERIC = frozenset(
     approve approved accept accepted finalize set setting option detail details item items list lists thing
     things way kind type part main current ongoing upcoming future past some any much little lot lots bit
     almost nearly just only even another other others together well own under over within pet pets drive drives
-    driving ride rides riding walk run wear wears need-to
+    driving ride rides riding walk run wear wears need-to early late mid
     """.split()
 )
 
@@ -39,11 +41,12 @@ _GENERIC_CHINESE = """
     用户 使用者 本人 自己 他人 某人 助手 喜欢 喜爱 爱好 热爱 偏好 偏爱 偏向 最爱 爱吃 爱喝 兴趣 感兴趣 讨厌
     厌恶 反感 不喜欢 不爱 避免 想要 想 希望 需要 需 打算 计划 准备 决定 目标 考虑 认为 觉得 感到 表示 提到 说过
     曾经 曾 以前 之前 过去 原来 原先 现在 目前 当前 如今 现 已经 已 不再 仍然 仍 还 一直 经常 常常 常 通常 平时
-    平常 总是 从不 从来 有时 偶尔 每天 每周 每月 每年 定期 定居 居住 居住地 住在 住 家住 位于 搬到 搬去 搬家
+    平常 总是 从不 从来 有时 偶尔 每天 每周 每月 每个月 每个星期 每个 每年 定期 定居 居住 居住地 住在 住 家住 位于
+    搬到 搬去 搬家
     迁居 来自 出生 生于 生日 年龄 岁 今年 工作 上班 就职 任职 担任 从事 职业 职位 岗位 公司 单位 就读 上学 学习
     在学 正在 毕业 拥有 有 养有 养了 养 名叫 叫做 叫 名字 姓名 名为 称为 称呼 使用 用 常用 习惯 去过 前往 去 到
     来 参加 参与 进行 开始 停止 放弃 戒掉 戒了 继续 会 能 能够 可以 不能 无法 不会 不要 不吃 不喝 不用 没有 没
-    无 购买 买了 买 收到 获得 花费 花了 价格 支付 约为 大约 约 左右 差不多 结婚 已婚 未婚 单身 离婚 恋爱 对
+    无 购买 买了 买 收到 获得 花费 花了 价格 支付 付 交 缴 约为 大约 约 左右 差不多 结婚 已婚 未婚 单身 离婚 恋爱 对
     过敏 患有 患 确诊 得了 身体 饮食 吃 喝 口味 掌握 会说 会讲 语言 母语 擅长 安排 预约 预定 日程 时间 日期
     提醒 记住 要求 请求 见面 见 认识 成为 当上 加入 离开 回到 返回 变成 改为 改成 换成 换了 换 转为 完成 通过
     失去 失败 完 练习 锻炼 运动 开车 骑 走路 跑 穿 戴 帮助 帮忙 尝试 试试 因为 由于 所以 因此 而 但是 但 以及
@@ -121,10 +124,10 @@ _NEAR_NEGATION = (
     r"|intoleran|can ?not|instead|rather",
     r"except|unless|fail|lack|miss|skip|former|used to|ex-|left|leave|mov(?:e|ed|ing)|sold|sell"
     r"|cancel|lost|los(?:e|ing)",
-    r"broke|split|divorc|vegan|vegetarian|only|forbid|ban|unable|un\w+|dis\w+|over\b|end|drop|cut"
+    r"broke|split|divorc|vegan|vegetarian|only|forbid|ban(?:s|ned)?\b|unable|un(?!cle|iv|ion|it|der|til)\w+|dis\w+|over\b|end(?:s|ed|ing)?\b|drop|cut"
     r"|out of|free|away|off\b|bad",
     r"awful|terrible|worst|sick of|tired of|declin|reject|turned down|resign|fired|retir|dead|died"
-    r"|pass|switch|chang|wrong",
+    r"|pass(?:ed|es|ing)?\b|switch|chang|wrong",
     r"mistake|actually|sober|single|vacant|empty|no-|exclud|inabil|difficult|struggl|prevent|paus|suspend|postpon|hold|held",
 )
 ENGLISH_NEGATIVE = rf"{ENGLISH_NEGATION}|\b(?:{'|'.join(_NEAR_NEGATION)})"
@@ -132,4 +135,15 @@ CHINESE_NEGATION = r"[不没勿]|未(?![来婚])|无(?![锡论线])|非(?![洲�
 CHINESE_NEGATIVE = CHINESE_NEGATION + (
     "|讨厌|反感|厌恶|受不了|戒|停|放弃|辞|离|搬|卖|取消|丢|失|分手|过敏|忌|避|拒|禁|素|以前|之前|改|换|退|免|少|怕|错|完"
     "|结束|去世|过世|断|空|单身|除了|只|其实"
+)
+
+# What opens a reminder: it says something itself, or is an echo of one.
+REMINDER = re.compile(
+    r"^(?:(?:please|always|just|and|so)[,\s]+|you (?:must|should|have to|need to|had better)(?:n['’]t| not)?\s+)*"
+    r"(?:(?:remember|note|remind me|keep in mind|bear in mind)(?:\s+to (?:not|never) forget)?"
+    r"|(?:don['’]t|do not|never|must ?n['’]t|not)\s+forget|forget)\b"
+    r"(?:\s+(?:that|this|to)\b|\s+to remind me(?:\s+(?:that|to))?)?[\s,:;.!–—-]*"
+    r"|^(?:请|麻烦|一定|千万|永远|要|帮我|给我|你|[，,\s])*(?:记住|记得|记下|别忘记?|不要忘记?|勿忘|提醒我?)"
+    r"(?:了|啊|哈|哦|呀|吧|永远|别忘|提醒我|要|[，,：:！!。\s—])*",
+    re.IGNORECASE,
 )

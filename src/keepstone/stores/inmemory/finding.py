@@ -89,8 +89,23 @@ def candidates(state: State, query: CandidateQuery) -> Candidates:
         items=items,
         corpora=corpora,
         alike=_alike(state, tenant, seen, items, query.alike),
-        statements=_statements(tenant, seen, items, query.as_of),
+        statements=(told := _statements(tenant, seen, items, query.as_of)),
+        successors={} if query.known_at is not None else _successors(tenant, items, told),
     )
+
+
+def _successors(
+    tenant: Tenant, items: Sequence[Candidate], told: Mapping[str, tuple[tuple[str, Status], ...]]
+) -> dict[str, str]:
+    """Return what superseded those of *items* and their statements that something did."""
+    old = {c.memory_id for c in items if c.status is Status.SUPERSEDED}
+    old |= {id for each in told.values() for id, status in each if status is Status.SUPERSEDED}
+    newer = {id: tenant.memories[id].superseded_by for id in old}
+    return {
+        id: by
+        for id, by in newer.items()
+        if by in tenant.memories and tenant.memories[id].record.status is Status.SUPERSEDED
+    }
 
 
 def _nearness(candidate: Candidate, query: CandidateQuery) -> float:

@@ -21,7 +21,7 @@ from keepstone.stores.sqlite.columns import Array
 from keepstone.stores.sqlite.holding import held
 from keepstone.stores.sqlite.index import NEVER, IndexCache, PartitionIndex, live_text
 from keepstone.stores.sqlite.reading import holds_visible, partitions, satisfy, scope_keys
-from keepstone.stores.sqlite.statements import Statements, said_in
+from keepstone.stores.sqlite.statements import Statements, said_in, successors
 from keepstone.stores.sqlite.surroundings import Surroundings
 from keepstone.stores.sqlite.vectors import active
 from keepstone.types import Span, Status
@@ -74,7 +74,13 @@ def candidates(snapshot: Callable[[], apsw.Connection], cache: IndexCache, query
     if statements:
         chosen = {c.memory_id for c in items}
         statements = {id: each for id, each in statements.items() if id in chosen}
-    return Candidates(items=items, corpora=corpora, alike=_alike(items, vectors, query.alike), statements=statements)
+    return Candidates(
+        items=items,
+        corpora=corpora,
+        alike=_alike(items, vectors, query.alike),
+        statements=statements,
+        successors={} if query.known_at is not None else successors(db, items, statements),
+    )
 
 
 def _united(

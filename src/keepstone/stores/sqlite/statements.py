@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import apsw
 import numpy as np
 
+from keepstone.contract import Candidate
 from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite.columns import Array
 from keepstone.stores.sqlite.holding import began, held
@@ -55,6 +57,20 @@ def said_in(
             if slot is not None and distilled[slot]:
                 made.setdefault(index.slot_of[episode], []).append(slot)
     return {_id(index, episode): tuple(map(told, slots)) for episode, slots in made.items()}
+
+
+def successors(db: apsw.Connection, items: Sequence[Candidate], statements: Statements) -> dict[str, str]:
+    """Return what superseded those of *items* and *statements* that something did, by id."""
+    old = {c.memory_id for c in items if c.status is Status.SUPERSEDED}
+    old |= {id for each in statements.values() for id, status in each if status is Status.SUPERSEDED}
+    ids = sorted(old)
+    found: dict[str, str] = {}
+    for start in range(0, len(ids), _AT_ONCE):
+        some = [enc.raw_id(i) for i in ids[start : start + _AT_ONCE]]
+        sql = f"""SELECT m.id, q.id FROM memories m JOIN memories q ON q.key = m.superseded_by
+                  WHERE m.id IN ({",".join("?" * len(some))}) AND m.status = {enc.SUPERSEDED}"""
+        found.update((enc.text_id(a), enc.text_id(b)) for a, b in db.execute(sql, some))
+    return found
 
 
 def _id(index: PartitionIndex, slot: int) -> str:
