@@ -1,7 +1,6 @@
 """What the command line shows of a chat model's work, asked over real HTTP."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
