@@ -38,6 +38,7 @@ from keepstone.errors import (
 )
 from keepstone.limits import Limits, SpendingLimits
 from keepstone.memory import AsyncMemory
+from keepstone.naming import Entity, MergedEntity
 from keepstone.profiles import Profile, ProfileLine
 from keepstone.protocols import ChatModel, Embedder
 from keepstone.results import (
@@ -97,6 +98,7 @@ __all__ = [
     "Duplicate",
     "Embedder",
     "EmbedderMismatchError",
+    "Entity",
     "ErasureReceipt",
     "Evidence",
     "Expected",
@@ -116,6 +118,7 @@ __all__ = [
     "Limits",
     "Memory",
     "MemoryRecord",
+    "MergedEntity",
     "Message",
     "MissingExtraError",
     "NotFoundError",

@@ -1,7 +1,6 @@
 """What the command line shows of a chat model's work, asked over real HTTP."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -255,25 +254,3 @@ def test_what_says_the_same_is_merged_and_taken_apart(monkeypatch: pytest.Monkey
     answer("undo", merged.stderr.split()[-1])
     assert [c["action"] for c in answer("consolidate", "-u", "ren")] == ["UPDATE", "DELETE"]
     assert run("consolidate").exit_code == 2
-
-
-def test_entities_are_listed_merged_and_split(monkeypatch: pytest.MonkeyPatch) -> None:
-    def named(text: str, name: str, *aliases: str) -> dict[str, Any]:
-        return changes(change("add", text, entities=[{"name": name, "type": "person", "aliases": list(aliases)}]))
-
-    with serving(monkeypatch, named("Robert plays the cello.", "Robert"), named("小波住在里昂。", "小波", "波波")):
-        assert run("add", "Robert plays the cello.", "-u", "ren").exit_code == 0
-        assert run("add", "小波，也就是波波，住在里昂。", "-u", "ren").exit_code == 0
-    before = answer("entities", "list", "-u", "ren")
-    assert [(e["name"], e["aliases"], e["memories"]) for e in before] == [("Robert", [], 1), ("小波", ["波波"], 1)]
-    robert, wave = (e["id"] for e in before)
-    shown = run("entities", "merge", wave, robert, "-u", "ren", "--reason", "a nickname")
-    assert "Robert (小波, 波波)" in shown.stdout
-    assert "merged by cli" in shown.stdout
-    (both,) = answer("entities", "list", "-u", "ren")
-    assert [(m["id"], m["reason"]) for m in both["merged"]] == [(wave, "a nickname")]
-    assert run("entities", "split", wave, "-u", "nobody").exit_code == 1
-    assert answer("entities", "split", wave, "-u", "ren") == before[1]
-    assert answer("entities", "list", "-u", "ren") == before
-    assert run("entities", "list").exit_code == 2
-    assert "No memory mentions" in run("entities", "list", "-u", "nobody").stderr
