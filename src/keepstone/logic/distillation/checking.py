@@ -269,8 +269,9 @@ def _is_after(first: Bound, last: Bound) -> bool:
 
 
 _TAKES_BACK = re.compile(
-    rf"{ENGLISH_NEGATION}|\b(?:forget|delete|remove|erase|scrap|cancel|call(?:ed)? off|over\b|quit|stop)"
-    rf"|{CHINESE_NEGATION}|[忘删戒]|取消|算了|作废|停了|结束",
+    rf"{ENGLISH_NEGATION}|\b(?:forget|delete|remove|erase|scrap|cancel|call(?:ed)? off|over\b|quit|stop"
+    r"|(?:broke|broken|split|gave|given) up\b|moved out\b|divorced)"
+    rf"|{CHINESE_NEGATION}|[忘删戒]|取消|算了|作废|停了|结束|分手|离婚",
     re.IGNORECASE,
 )
 

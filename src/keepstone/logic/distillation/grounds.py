@@ -13,7 +13,6 @@ from keepstone.logic.distillation import reading
 from keepstone.logic.distillation.moments import Calendar
 from keepstone.logic.distillation.proposals import Known, Proposal, Source
 from keepstone.logic.distillation.reading import WORD, Numbers, plain
-from keepstone.logic.text import CJK
 
 # A message of so few characters leans on what was said before it.
 SHORT = 40
@@ -140,7 +139,7 @@ _CALLED = re.compile(
     r"(?:\b(?:my|user['’]s) name(?:['’]s| is)|\bcall me|\b(?:i am|i['’]m|user is|user goes) (?:called|named|by))"
     r"\s(?-i:([A-Z][\w-]+))"
     r"|(?:^|[.!?]\s)(?:hi|hello|hey)[,!]?\s(?:i['’]m|i am|this is)\s(?-i:([A-Z][\w-]+))"
-    rf"|(?:(?:我|用户)的?(?:名?叫|名字[是叫]|姓名是)|叫我)(?!做)([{CJK}]{{2,3}}?)(?=[，。！,.!\s就吧好]|$)",
+    r"|(?:(?:我|用户)的?(?:名?叫|名字[是叫]|姓名是)|叫我)(?!做)(?-i:([\u4e00-\u9fff]{2,3}?))(?=[，。！,.!\s就吧好]|$)",
     re.IGNORECASE,
 )
 

@@ -155,7 +155,7 @@ def _denies_what_is_said(text: str, grounds: Grounds) -> str | None:
 # No onions for me, 别放葱花.
 _UNWANTED = re.compile(
     r"\b(?:no|without|skip the|hold the|leave out the)\s(?P<en>[a-z]+)"
-    r"|(?:别|不要|不)(?:放|加|要|给我)(?P<zh>[\u4e00-\u9fff]{2})",
+    r"|(?:别|不要|不)(?:放|加|要|给我)(?-i:(?P<zh>[\u4e00-\u9fff]{2}))",
     re.IGNORECASE,
 )
 
