@@ -4,8 +4,8 @@
 
 FOLDER has data/scenarios_{en,zh}.jsonl, data/updates_{en,zh}.jsonl. The replies come from the labels of the packs, so
 tokens out are those of a model that proposes what is right and nothing else. Tokens are counted by
-`keepstone.logic.counting`, which is on the safe side. With --peer-prompt, the instructions of another product, as a text
-file, are counted the same way.
+`keepstone.logic.counting`, which is on the safe side. With --peer-prompt, the instructions of another product, as a
+text file, are counted the same way.
 """
 
 from __future__ import annotations

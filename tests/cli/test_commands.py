@@ -172,7 +172,7 @@ def test_import_and_export(tmp_path: Path) -> None:
     assert (report["format"], report["messages"], report["skipped"]["tool call"]) == ("openai", 6, 1)
     assert answer("import", str(source), "-u", "ren")["known"] == 6
     assert answer("import", "-", "-u", "ren", stdin=lines(MESSAGES))["messages"] == 6
-    assert answer("export", str(archive)) == {"messages": 12, "memories": 12, "changes": 12}
+    assert answer("export", str(archive)) == {"messages": 12, "memories": 12, "changes": 12, "merges": 0}
     assert archive.stat().st_mode & 0o077 == 0
     assert run("export", str(archive)).exit_code == 2
     assert run("export", str(archive), "--force").exit_code == 0

@@ -56,7 +56,8 @@ def main() -> None:
             count += 1
             keys.append(f"{name}{round_}n{count}")
         messages = [{"id": k, "role": "user", "content": text(k)} for k in keys]
-        memory.add(messages, user_id=user, wait=chance.choice((0, 0.01, None)))
+        # Not for good: a job of the one killed before has its lease for a minute.
+        memory.add(messages, user_id=user, wait=chance.choice((0, 0.01, 2.0)))
         print(json.dumps({"user": user, "keys": keys}), flush=True)
 
 

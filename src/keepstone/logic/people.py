@@ -28,7 +28,7 @@ _CHINESE = (
     "表姐 表妹 堂哥 堂弟 堂姐 堂妹 儿子 女儿 闺女 孩子 孙子 孙女 老公 老婆 爱人 丈夫 妻子 先生 太太 媳妇 女朋友 "
     "男朋友 对象 未婚夫 未婚妻 前任 前夫 前妻 朋友 闺蜜 发小 哥们儿 哥们 同事 同学 同桌 室友 舍友 邻居 领导 "
     "老板 上司 经理 主管 老师 导师 教授 班长 师傅 师兄 师姐 师弟 师妹 房东 房客 亲戚 亲家 医生 教练 老伴 队友 "
-    "客户 学生 丈母娘 老丈人 小姑娘 丫头 臭小子 爸妈"
+    "客户 学生 丈母娘 老丈人 小姑娘 丫头 臭小子 爸妈 继母 继父 后妈 后爸"
 )
 CHINESE_KIN = "|".join(sorted(_CHINESE.split(), key=len, reverse=True))
 # What may stand between "my" and the person: "my old school friend", 我高中同桌, 我对门的大姐.
@@ -52,8 +52,8 @@ _CHINESE_MENTION = re.compile(f"{CHINESE_KIN}|我们|咱们?")
 
 # One relation a line, in the words of both languages; the words after a colon are wider and fit it as well.
 _RELATIONS = """
-mother: parent family relatives | mum mom mommy mother mama | 妈妈 母亲 妈 娘 老妈
-father: parent family relatives | dad daddy father papa | 爸爸 父亲 爸 爹 老爸
+mother: parent family relatives | mum mom mommy mother mama stepmother stepmum stepmom | 妈妈 母亲 妈 娘 老妈 继母 后妈
+father: parent family relatives | dad daddy father papa stepfather stepdad | 爸爸 父亲 爸 爹 老爸 继父 后爸
 parent: family relatives | parent parents folks | 父母 爸妈 爹妈
 sister: sibling family relatives | sister | 姐姐 妹妹 姐 妹 姐妹
 brother: sibling family relatives | brother | 哥哥 弟弟 哥 弟 兄弟

@@ -36,12 +36,12 @@ class Weights:
     `session` and `size` per deviation, all four times how far the conversation hangs together. `speaker` is for one
     whom the question names, `role` for the asker's own words when the question is about the asker; `asked` is taken
     off a passage that is a question, `someone_else` off one about another person when the question is about the
-    asker, `brief` off one of a word or two, `superseded` off a memory that another one replaced (`superseded_before`
-    when the question asks how things stood before). `time` and `number` are for passages that have what the question
-    asks for, `period` for what was said or began in the time that it names, `newer` for the newest when it asks how
-    things stand. `strength` is for what feedback and recall made strongest, and is taken off what they made weakest, so
-    that two memories further apart than twice this keep their order. `entity` is for what mentions all that the
-    question names, by any of its names.
+    asker, `brief` off one of a word or two, `superseded` off a memory that is no longer true, if what replaced it was
+    not found (`superseded_before` when the question asks how things stood before). `time` and `number` are for
+    passages that have what the question asks for, `period` for what was said or began in the time that it names,
+    `newer` for the newest when it asks how things stand. `strength` is for what feedback and recall made strongest,
+    and is taken off what they made weakest, so that two memories further apart than twice this keep their order.
+    `entity` is for what mentions all that the question names, by any of its names.
     """
 
     cosine: float = 0.5

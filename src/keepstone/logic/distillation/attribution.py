@@ -11,7 +11,7 @@ from keepstone.logic.distillation.grounds import SHORT, Grounds
 from keepstone.logic.distillation.hanzi import simplified
 from keepstone.logic.distillation.names import CALENDAR_WORDS, SURNAMES, is_ordinary_opener, name_words
 from keepstone.logic.distillation.reading import TEXTS, WORD
-from keepstone.logic.distillation.wording import GENERIC_CHARACTERS, OPENERS, REMINDER, without_generic
+from keepstone.logic.distillation.wording import GENERIC_CHARACTERS, OPENERS, REMINDER, root_of, without_generic
 from keepstone.logic.people import is_about_someone_else, names_relation, relation_spans, relations
 from keepstone.logic.text import CJK, stem, tokens
 
@@ -352,7 +352,8 @@ def _without_people(text: str) -> str:
 @lru_cache(maxsize=1024)
 def content_of(text: str) -> frozenset[str]:
     """Return the terms of a text; of Chinese the pairs alone, as single characters are in everything."""
-    return frozenset(t for t in tokens(text) if t not in _FRAME and (not HAN.match(t) or len(t) > 1))
+    found = (root_of(t) for t in tokens(text))
+    return frozenset(t for t in found if t not in _FRAME and (not HAN.match(t) or len(t) > 1))
 
 
 _FRAME = frozenset(("user", "users", "用户", "的人"))

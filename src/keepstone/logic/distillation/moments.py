@@ -53,45 +53,48 @@ _HAN_MONTH = r"(?P<m>\d\d?|[一二三四五六七八九]|十[一二]?)月"
 _HAN_DAY = rf"(?P<d>\d\d?|[二三]?十[{_HAN}]?|[一二三四五六七八九])[日号]?"
 _HAN_D2 = rf"(?:[到至~-](?P<d2>\d\d?|[二三]?十[{_HAN}]?|[一二三四五六七八九])[日号])?"
 
-_PATTERNS = tuple(
-    re.compile(p, re.IGNORECASE)
-    for p in (
-        r"(?<!\d)(?P<y>\d{4})[-/.](?P<m>\d\d?)[-/.](?P<d>\d\d?)(?!\d)",
-        r"(?<![\d-])(?P<y>(?:19|20)\d\d)-(?P<m>0[1-9]|1[0-2])(?![\d-])",
-        r"(?<![\d/])(?P<m>\d\d?)/(?P<d>\d\d?)/(?P<y>\d{4})(?!\d)",
-        rf"(?:{_HAN_YEAR})?{_HAN_MONTH}(?:份)?的?(?P<last>最后一天)",
-        rf"{_HAN_YEAR}{_HAN_MONTH}{_HAN_DAY}{_HAN_D2}",
-        rf"{_HAN_YEAR}(?P<decade>代)?的?(?:{_HAN_MONTH})?",
-        rf"{_HAN_MONTH}{_HAN_DAY[:-1]}{_HAN_D2}".replace("[日号]", "[日号]"),
-        rf"{_HAN_MONTH}(?:份)?",
-        rf"(?<![\d.:]){_HAN_DAY[:-1]}(?![线楼码])",
-        rf"\b(?P<last>last)\sday\sof\s{_MONTH_WORD}(?:,?\s(?:of\s)?{_YEAR}\b)?",
-        r"(?P<newyear>\bnew year(?:['’]s day)?\b(?!['’]s eve)|元旦)"
-        r"|(?P<christmas>\bchristmas(?: day)?\b(?! eve)|圣诞节?)",
-        rf"\b{_ORDINAL}\s(?:day\s)?of\s{_MONTH_WORD}(?:,?\s(?:of\s)?{_YEAR}\b)?",
-        rf"\b(?-i:(?=[A-Z])){_MONTH_WORD}\s(?:the\s)?{_ORDINAL}\b(?:,?\s(?:of\s)?{_YEAR}\b)?",
-        rf"\b{_MONTH_WORD}\sthe\s{_D}\b(?:,?\s(?:of\s)?{_YEAR}\b)?",
-        rf"\b{_ORDINAL}(?=\s(?:day\s)?of\s(?:the|each|every|next|this|last)\smonth\b)",
-        r"\b(?P<d>\d\d?)(?:st|nd|rd|th)(?=\s(?:day\s)?of\s(?:the|each|every|next|this|last)\smonth\b)",
-        rf"\b{_MONTH_WORD}\s{_D}{_D2}(?!\d|:)(?:,?\s(?:of\s)?{_YEAR}\b)?",
-        rf"\b{_D}{_D2}\s(?:of\s)?{_MONTH_WORD}(?:,?\s(?:of\s)?{_YEAR}\b)?",
-        rf"\b{_MONTH_WORD},?\s(?:of\s)?{_YEAR}\b",
-        rf"(?:(?<=in )|(?<=since )|(?<=until )|(?<=till )|(?<=by )|(?<=during )|(?<=early )"
-        rf"|(?<=late )|(?<=mid )|(?<=mid-)"
-        rf"|(?<=from )|(?<=to )|(?<=of )|(?<=every )|(?<=each )|(?<=next )|(?<=last )|(?<=this )"
-        rf"|(?<=before )|(?<=after )"
-        rf"|(?<=and ))(?P<mon>{'|'.join(en.MONTHS)})\b",
-        rf"(?:(?<=on the )|(?<=is the )|(?<=by the )|(?<=from the )|(?<=until the )|(?<=till the )"
-        rf"|(?<=after the )|(?<=before the ))"
-        rf"(?:{_ORDINAL}|(?P<d0>\d\d?)(?:st|nd|rd|th))\b(?=[.,;!?)]|$|\s(?:and|but|so|at|because|as|or)\b)",
-        r"(?<=on the )(?P<d>\d\d?)(?:st|nd|rd|th)\b(?!\s(?:floor|street|avenue|day|page))",
-        r"\b(?P<y>(?:1[89]|20)\d)0s\b",
-        r"\bthe\s(?:early\s|late\s)?['’]?(?P<tens>[2-9]0s|(?:twent|thirt|fort|fift|sixt|sevent|eight|ninet)ies)\b",
-        r"(?<![\w$€£¥￥.,:/-])(?P<y>(?:19|20)\d\d)(?![\w%°]|[.,:/]\d|年|\s?(?:km|kg|euros?|dollars?|people|words|元|块))",
-        rf"\b(?P<w>{en.WEEKDAY})s?\b",
-        r"(?:周|星期|礼拜)(?P<w>[一二三四五六日天])(?!直|次|般|起|共|定|边|旦|子|常|记|报|个|天|顿|节|趟|场|回)",
-    )
+_WRITTEN = (
+    r"(?<!\d)(?P<y>\d{4})[-/.](?P<m>\d\d?)[-/.](?P<d>\d\d?)(?!\d)",
+    r"(?<![\d-])(?P<y>(?:19|20)\d\d)-(?P<m>0[1-9]|1[0-2])(?![\d-])",
+    r"(?<![\d/])(?P<m>\d\d?)/(?P<d>\d\d?)/(?P<y>\d{4})(?!\d)",
+    rf"(?:{_HAN_YEAR})?{_HAN_MONTH}(?:份)?的?(?P<last>最后一天)",
+    rf"{_HAN_YEAR}{_HAN_MONTH}{_HAN_DAY}{_HAN_D2}",
+    rf"{_HAN_YEAR}(?P<decade>代)?的?(?:{_HAN_MONTH})?",
+    rf"{_HAN_MONTH}{_HAN_DAY[:-1]}{_HAN_D2}".replace("[日号]", "[日号]"),
+    rf"{_HAN_MONTH}(?:份)?",
+    rf"(?<![\d.:]){_HAN_DAY[:-1]}(?![线楼码])",
+    rf"\b(?P<last>last)\sday\sof\s{_MONTH_WORD}(?:,?\s(?:of\s)?{_YEAR}\b)?",
+    r"(?P<newyear>\bnew year(?:['’]s day)?\b(?!['’]s eve)|元旦)"
+    r"|(?P<christmas>\bchristmas(?: day)?\b(?! eve)|圣诞节?)",
+    rf"\b{_ORDINAL}\s(?:day\s)?of\s{_MONTH_WORD}(?:,?\s(?:of\s)?{_YEAR}\b)?",
+    rf"\b(?-i:(?=[A-Z])){_MONTH_WORD}\s(?:the\s)?{_ORDINAL}\b(?:,?\s(?:of\s)?{_YEAR}\b)?",
+    rf"\b{_MONTH_WORD}\sthe\s{_D}\b(?:,?\s(?:of\s)?{_YEAR}\b)?",
+    rf"\b{_ORDINAL}(?=\s(?:day\s)?of\s(?:the|each|every|next|this|last)\smonth\b)",
+    r"\b(?P<d>\d\d?)(?:st|nd|rd|th)(?=\s(?:day\s)?of\s(?:the|each|every|next|this|last)\smonth\b)",
+    rf"\b{_MONTH_WORD}\s{_D}{_D2}(?!\d|:)(?:,?\s(?:of\s)?{_YEAR}\b)?",
+    rf"\b{_D}{_D2}\s(?:of\s)?{_MONTH_WORD}(?:,?\s(?:of\s)?{_YEAR}\b)?",
+    rf"\b{_MONTH_WORD},?\s(?:of\s)?{_YEAR}\b",
+    rf"(?:(?<=in )|(?<=since )|(?<=until )|(?<=till )|(?<=by )|(?<=during )|(?<=early )"
+    rf"|(?<=late )|(?<=mid )|(?<=mid-)"
+    rf"|(?<=from )|(?<=to )|(?<=of )|(?<=every )|(?<=each )|(?<=next )|(?<=last )|(?<=this )"
+    rf"|(?<=before )|(?<=after )"
+    rf"|(?<=and ))(?P<mon>{'|'.join(en.MONTHS)})\b",
+    rf"(?:(?<=on the )|(?<=is the )|(?<=by the )|(?<=from the )|(?<=until the )|(?<=till the )"
+    rf"|(?<=after the )|(?<=before the ))"
+    rf"(?:{_ORDINAL}|(?P<d0>\d\d?)(?:st|nd|rd|th))\b(?=[.,;!?)]|$|\s(?:and|but|so|at|because|as|or)\b)",
+    r"(?<=on the )(?P<d>\d\d?)(?:st|nd|rd|th)\b(?!\s(?:floor|street|avenue|day|page))",
+    r"\b(?P<y>(?:1[89]|20)\d)0s\b",
+    r"\bthe\s(?:early\s|late\s)?['’]?(?P<tens>[2-9]0s|(?:twent|thirt|fort|fift|sixt|sevent|eight|ninet)ies)\b",
+    r"(?<![\w$€£¥￥.,:/-])(?P<y>(?:19|20)\d\d)(?![\w%°]|[.,:/]\d|年|\s?(?:km|kg|euros?|dollars?|people|words|元|块))",
+    rf"\b(?P<w>{en.WEEKDAY})s?\b",
+    r"(?:周|星期|礼拜)(?P<w>[一二三四五六日天])(?!直|次|般|起|共|定|边|旦|子|常|记|报|个|天|顿|节|趟|场|回)",
 )
+
+
+@lru_cache(maxsize=1)
+def _patterns() -> tuple[re.Pattern[str], ...]:
+    """Return the patterns of `_WRITTEN`; they take long to compile, which not every process needs."""
+    return tuple(re.compile(p, re.IGNORECASE) for p in _WRITTEN)
 
 
 @lru_cache(maxsize=1024)
@@ -99,7 +102,7 @@ def mentions(text: str) -> tuple[Mention, ...]:
     """Return the dates that *text* writes out, in order and apart; *text* is in simplified characters."""
     found: list[Mention] = []
     taken: list[tuple[int, int]] = []
-    for index, pattern in enumerate(_PATTERNS):
+    for index, pattern in enumerate(_patterns()):
         for match in pattern.finditer(text):
             if any(match.start() < b and a < match.end() for a, b in taken) or match.start() == match.end():
                 continue

@@ -12,6 +12,7 @@ from keepstone.logic.distillation.wording import (
     CHINESE_NEGATIVE,
     ENGLISH_NEGATION,
     ENGLISH_NEGATIVE,
+    root_of,
 )
 from keepstone.logic.text import STOP_WORDS, stem
 
@@ -69,7 +70,7 @@ def turned_round(text: str, grounds: Grounds) -> str | None:
     stated, plain = _words(text), _words(_NEGATED_VERB.sub(" ", grounds.cited_text))
     for match in _NEGATED_VERB.finditer(grounds.cited_text):
         word = (match["a"] or match["b"]).lower()
-        root = stem(word)
+        root = root_of(word)
         if word in _LIGHT:
             following = [
                 stem(w) for w in re.findall(r"[a-z]+", grounds.cited_text[match.end() :].lower()) if w not in STOP_WORDS
@@ -96,7 +97,7 @@ def _is_where_it_is_not(text: str, said: str) -> str | None:
 
 @lru_cache(maxsize=64)
 def _words(text: str) -> frozenset[str]:
-    return frozenset(stem(w) for w in re.findall(r"[a-z]+", text.lower()))
+    return frozenset(root_of(w) for w in re.findall(r"[a-z]+", text.lower()))
 
 
 _MISSING = re.compile(

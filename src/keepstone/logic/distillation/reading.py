@@ -15,7 +15,8 @@ from functools import lru_cache
 from keepstone.logic.distillation.hanzi import simplified
 from keepstone.logic.distillation.moments import Told, mentions, told
 from keepstone.logic.distillation.quantities import Clock, Quantity, clocks, covered, quantities
-from keepstone.logic.text import CJK, stem
+from keepstone.logic.distillation.wording import root_of
+from keepstone.logic.text import CJK
 
 # The texts of one call, and as many again.
 TEXTS = 128
@@ -83,7 +84,7 @@ def stems_of(texts: frozenset[str]) -> frozenset[str]:
 
 @lru_cache(maxsize=TEXTS)
 def _stems(text: str) -> frozenset[str]:
-    return frozenset(map(stem, _words(text)))
+    return frozenset(map(root_of, _words(text)))
 
 
 @lru_cache(maxsize=VIEWS)

@@ -10,7 +10,7 @@ from keepstone.logic.distillation.names import CALENDAR_WORDS, name_words, stran
 from keepstone.logic.distillation.proposals import Bound
 from keepstone.logic.distillation.quantities import UNIT_WORDS, Quantity, covered, quantities
 from keepstone.logic.distillation.reading import HAN_RUN, numbers_of
-from keepstone.logic.distillation.wording import GENERIC, GENERIC_CHARACTERS, without_generic
+from keepstone.logic.distillation.wording import GENERIC, GENERIC_CHARACTERS, root_of, without_generic
 from keepstone.logic.people import PEOPLE_WORDS, relations
 from keepstone.logic.text import CJK, STOP_WORDS, stem
 from keepstone.logic.times.numbers import ENGLISH_NUMBERS
@@ -177,7 +177,7 @@ def _spaced(text: str, grounds: Grounds) -> tuple[float, float]:
         if skipped or word in PEOPLE_WORDS or word in ENGLISH_NUMBERS or word in UNIT_WORDS or word in CALENDAR_WORDS:
             continue
         total += 1
-        root = stem(word)
+        root = root_of(word)
         family = len(word) >= PREFIX and grounds.begins(word, PREFIX)
         said += word in grounds.words or root in grounds.stems or family
     return said + NAME * len(names_said), total + NAME * len(names_said)

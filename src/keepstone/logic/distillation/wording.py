@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from keepstone.logic.text import stem
+
 # Subjects and roles, what somebody does with a thing, and how it is put.
 GENERIC = frozenset(
     """
@@ -114,6 +116,20 @@ OPENERS = frozenset(
     """.split()
 )
 
+# Past forms that no ending tells, each with its root, so that "bought" and "buy" are one word.
+ROOTS = dict(
+    pair.split("-")
+    for pair in """
+    bought-buy taught-teach sold-sell ate-eat eaten-eat drank-drink went-go gone-go saw-see seen-see took-take
+    taken-take gave-give given-give got-get came-come wrote-write written-write drove-drive driven-drive rode-ride
+    ridden-ride ran-run swam-swim sang-sing sung-sing flew-fly flown-fly grew-grow grown-grow knew-know known-know
+    broke-break broken-break chose-choose chosen-choose spoke-speak spoken-speak wore-wear worn-wear won-win
+    lost-lose left-leave met-meet made-make paid-pay kept-keep slept-sleep built-build sent-send spent-spend
+    found-find felt-feel held-hold told-tell brought-bring caught-catch thought-think fought-fight began-begin
+    begun-begin quit-quit became-become stood-stand understood-understand read-read learnt-learn asleep-sleep
+    """.split()
+)
+
 ENGLISH_NEGATION = (
     r"\b(?:not|no|never|none|nobody|nothing|neither|nor|without|cannot|longer|hardly"
     r"|barely|rarely|seldom|nowhere)\b|n['’]t\b"
@@ -147,3 +163,8 @@ REMINDER = re.compile(
     r"(?:了|啊|哈|哦|呀|吧|永远|别忘|提醒我|要|[，,：:！!。\s—])*",
     re.IGNORECASE,
 )
+
+
+def root_of(word: str) -> str:
+    """Return the stem of an English word, in lower case, that of its root if it is an irregular form."""
+    return stem(ROOTS.get(word, word))
