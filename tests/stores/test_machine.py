@@ -11,12 +11,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
+from keepstone.logic.entities import name_id, name_keys
+from keepstone.logic.entities.folding import NameKey
+from keepstone.logic.ids import partition
+from keepstone.naming import Mention
 from keepstone.operations import (
     Disjoin,
     Enqueue,
     Feedback,
     Finish,
     Join,
+    MergeNames,
     Operation,
     Restore,
     Retire,
@@ -24,11 +29,13 @@ from keepstone.operations import (
     Revert,
     SourceSpan,
     Supersede,
+    UnmergeNames,
 )
 from keepstone.protocols import Store
 from keepstone.stores.inmemory import InMemoryStore
 from keepstone.stores.sqlite import SqliteStore
 from keepstone.testing._agreement import observed, outcome, same, same_candidates
+from keepstone.testing._chaos import MENTIONS
 from keepstone.testing._script import Script, jobs_of
 from keepstone.types import Scope, Span, Status
 
@@ -41,6 +48,8 @@ SCOPES = st.builds(
 TEXTS = st.sampled_from(
     ["I live in Lyon", "I live in Paris", "yes", "我喜欢喝茶", "Tea. " * 40, "Marta plays the piano"]
 ) | st.text("ab 茶.", min_size=1, max_size=12)
+
+NAMES = tuple(dict.fromkeys(key for mention in MENTIONS for key in name_keys(mention)))
 
 
 class BothStores(RuleBasedStateMachine):
@@ -93,17 +102,32 @@ class BothStores(RuleBasedStateMachine):
         sources=st.lists(messages, max_size=2, unique=True),
         grounds=st.lists(memories, max_size=2),
         model=st.booleans(),
+        named=st.lists(st.sampled_from(MENTIONS), max_size=2),
     )
-    def distil(self, text: str, scope: Scope, sources: list[str], grounds: list[str], model: bool) -> Any:
-        fact = self.script.fact(text, sources, scope=scope, derived_from=tuple(grounds))
+    def distil(
+        self, text: str, scope: Scope, sources: list[str], grounds: list[str], model: bool, named: list[Mention]
+    ) -> Any:
+        fact = self.script.fact(text, sources, scope=scope, derived_from=tuple(grounds), entities=tuple(named))
         batch = self.script.batch(fact, details={"model": "laws:one"} if model else {})
         if isinstance(self.both(lambda store: store.apply(batch), f"outcomes of {batch}"), str):
             return multiple()
         return fact.memory.id
 
-    @rule(memory=memories, text=TEXTS, expected=st.none() | st.integers(1, 3))
-    def revise(self, memory: str, text: str, expected: int | None) -> None:
-        self.apply(self.script.revise(memory, text, expected_revision=expected))
+    @rule(
+        memory=memories,
+        text=TEXTS,
+        expected=st.none() | st.integers(1, 3),
+        named=st.none() | st.lists(st.sampled_from(MENTIONS), max_size=1).map(tuple),
+    )
+    def revise(self, memory: str, text: str, expected: int | None, named: tuple[Mention, ...] | None) -> None:
+        self.apply(self.script.revise(memory, text, expected_revision=expected, entities=named))
+
+    @rule(scope=SCOPES, one=st.sampled_from(NAMES), into=st.sampled_from(NAMES), undone=st.booleans())
+    def merge(self, scope: Scope, one: NameKey, into: NameKey, undone: bool) -> None:
+        a, b = (name_id(partition(scope), key) for key in (one, into))
+        self.apply(MergeNames(scope=scope, one=a, into=b))
+        if undone:
+            self.apply(UnmergeNames(scope=scope, one=a, into=b))
 
     @rule(memory=memories, revision=st.integers(1, 3))
     def revert(self, memory: str, revision: int) -> None:

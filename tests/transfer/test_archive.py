@@ -2,16 +2,19 @@
 
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from keepstone import AsyncMemory, InvalidRequestError, Scope, Status
+from keepstone import AsyncMemory, Entity, InvalidRequestError, Scope, Status
 from keepstone.config import utc_now
 from keepstone.embedders.hashing import HashingEmbedder
 from keepstone.ids import IdSource
-from keepstone.operations import Batch, Supersede
+from keepstone.naming import Mention
+from keepstone.operations import Batch, NewMemory, Supersede
 from keepstone.protocols import Store
+from keepstone.testing._script import Script
 from keepstone.transfer import ImportReport, export, import_stream, restore
 from keepstone.transfer.reading import items
 from tests.transfer.conftest import NewStore
@@ -257,3 +260,61 @@ async def test_an_undo_after_a_restore_is_found_again(memory: AsyncMemory, new_s
     other = AsyncMemory(store=second, embedder=HashingEmbedder())
     await other.undo((await other.history(record.id))[-1].id)
     assert [h.text for h in await other.search("ship on Fridays", user_id="u")] == ["We ship on Fridays."]
+
+
+async def named(memory: AsyncMemory) -> list[Entity]:
+    """Leave a store with names, an alias and a merge; return the entities."""
+    script = Script()
+    operations = (
+        script.fact("Robert plays the cello", entities=(Mention(name="Robert", kind="person", aliases=("Bob",)),)),
+        script.fact("小波住在里昂", entities=(Mention(name="小波", kind="person"), Mention(name="里昂", kind="place"))),
+    )
+    await memory.store.apply(script.batch(*(replace(o, memory=without_vectors(o.memory)) for o in operations)))
+    one, other, _ = await memory.entities(user_id="alice")
+    await memory.merge_entities(other.id, one.id, user_id="alice", reason="the same")
+    return await memory.entities(user_id="alice")
+
+
+def without_vectors(memory: NewMemory) -> NewMemory:
+    return replace(memory, units=tuple(replace(u, vector=None) for u in memory.units))
+
+
+async def test_names_and_merges_come_back(memory: AsyncMemory, new_store: NewStore) -> None:
+    entities, second = await named(memory), new_store("second")
+    text = await archive(memory.store)
+    await load(second, text)
+    other = AsyncMemory(store=second, embedder=HashingEmbedder())
+    assert await other.entities(user_id="alice") == entities
+    assert (await load(second, text)).known == len(text.splitlines()) - 2
+    assert (await other.split_entity(entities[0].merged[0].id, user_id="alice")).name == "小波"
+
+
+async def test_an_archive_of_before_has_no_names(memory: AsyncMemory, new_store: NewStore) -> None:
+    await named(memory)
+    rows = [r for r in map(json.loads, (await archive(memory.store)).splitlines()) if r.get("type") != "merge"]
+    for row in rows:
+        row.pop("merges", None)
+        for revision in row.get("revisions", ()):
+            del revision["entities"]
+    second = new_store("second")
+    await load(second, lines(rows))
+    other = AsyncMemory(store=second, embedder=HashingEmbedder())
+    assert len((await other.get_all(user_id="alice")).items) == 2
+    assert await other.entities(user_id="alice") == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"kind":"place"', '"kind":"planet"'),
+        ('"name":"Robert"', '"name":""'),
+        ('"into":"', '"into":"x'),
+        ('"merges":1', '"merges":2'),
+    ],
+)
+async def test_damaged_names_are_seen(memory: AsyncMemory, new_store: NewStore, old: str, new: str) -> None:
+    await named(memory)
+    text = await archive(memory.store)
+    assert old in text
+    with pytest.raises(InvalidRequestError):
+        await load(new_store("second"), text.replace(old, new))

@@ -63,8 +63,11 @@ class _Partition:
             for mention in memory.mentions:
                 first = None
                 for key in name_keys(mention):
-                    id = ids.get(key) or ids.setdefault(key, name_id(home, key))
-                    name = self.names.setdefault(id, _Name(id, key, len(self.names)))
+                    id = ids.get(key)
+                    if id is None:
+                        id = ids[key] = name_id(home, key)
+                        self.names[id] = _Name(id, key, len(self.names))
+                    name = self.names[id]
                     name.memories.add(memory.memory_id)
                     if first is None:
                         first = name
@@ -127,8 +130,10 @@ class Registry:
 
     def __init__(self, naming: Naming) -> None:
         named: defaultdict[Scope, list[Named]] = defaultdict(list)
+        owners: dict[Scope, Scope] = {}
         for memory in naming.named:
-            named[owner_of(memory.scope)].append(memory)
+            owner = owners.get(memory.scope) or owners.setdefault(memory.scope, owner_of(memory.scope))
+            named[owner].append(memory)
         merges: defaultdict[Scope, list[Merge]] = defaultdict(list)
         for merge in naming.merges:
             merges[merge.scope].append(merge)
