@@ -181,13 +181,13 @@ def rank(
     """
     outdated_ids = outdated(found) if found.statements else frozenset()
     found = marked(found, outdated_ids)
-    scales = {n: _Scale(corpus, calibration, question, weights) for n, corpus in found.corpora.items()}
+    scales = _scales(found, calibration, question, _weighed(found, weights))
     entries = _best_units(found, scales)
     values = entries
     if weights.succession and not any(s.names_a_speaker for s in scales.values()):
         values = {**entries, **succeed(found, entries, question, calibration.same_matter)}
     joined = join(found, values)
-    together = {p: joined.values.get(p, v) for p, v in values.items() if not merge or p not in joined.hidden}
+    together = {p: joined.values.get(p, v) for p, v in values.items() if p not in joined.hidden} if merge else values
     shifted = behind(found, together, *_marks(question, weights))
     ordered = _ordered(found, {**together, **shifted})
     if not include_outdated:
@@ -221,6 +221,16 @@ def rank(
             entry = replace(entry, signals=_signals(parts, candidate, ranks))
         ranked.append(entry)
     return ranked
+
+
+def _scales(found: Candidates, calibration: Calibration, question: Question, weights: Weights) -> dict[str, _Scale]:
+    return {name: _Scale(corpus, calibration, question, weights) for name, corpus in found.corpora.items()}
+
+
+def _weighed(found: Candidates, weights: Weights) -> Weights:
+    """Return *weights* with that of an entity lower, the more candidates mention it: what all mention tells nothing."""
+    linked = sum(c.linked > 0 for c in found.items)
+    return replace(weights, entity=weights.entity * (1 - linked / len(found.items))) if linked else weights
 
 
 def _marks(question: Question, weights: Weights) -> tuple[float, bool]:
