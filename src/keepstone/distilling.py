@@ -134,9 +134,11 @@ class _Run:
         for ids in found:
             for place, id in enumerate(ids):
                 order[id] = min(place, order.get(id, place))
-        records = await self._mine(sorted(order, key=lambda i: order[i]))
+        asked = self._job.payload.get("asked", ())
+        records = await self._mine(list(dict.fromkeys((*asked, *sorted(order, key=lambda i: order[i])))))
         # What a request may have meant to forget is superseded by nothing; the model may know better.
-        return [r for r in records if r.status is Status.CURRENT or r.superseded_by is None]
+        known = [r for r in records if r.kind in DISTILLED_KINDS]
+        return [r for r in known if r.status is Status.CURRENT or r.superseded_by is None]
 
     async def operations(self, proposed: Proposed) -> list[Operation]:
         """Return what carries the accepted proposals out."""

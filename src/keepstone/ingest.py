@@ -137,7 +137,7 @@ async def add(
     jobs: tuple[Enqueue, ...] = ()
     if request.wish is not None and request.infer:
         unread = [a for a, idles in zip(appends, idle, strict=True) if not idles]
-        jobs = distilling(scope, unread, request.wish, _extra(request), now, new_id)
+        jobs = distilling(scope, unread, request.wish, _extra(request, appends, wishes), now, new_id)
     operations: tuple[Operation, ...] = (*said, *wishes.operations, *jobs)
     batch = Batch(
         id=new_id(now, bucket(scope)),
@@ -154,9 +154,16 @@ async def add(
     return await _result(store, batch, applied, wishes), () if applied.replayed else tuple(j.id for j in jobs)
 
 
-def _extra(request: AddRequest) -> dict[str, Any]:
+def _extra(request: AddRequest, appends: Sequence[AppendMessage], wishes: requests.Plan) -> dict[str, Any]:
+    """What a job carries beside the messages; `asked` are memories that a request to forget may have meant."""
     expires = request.expires_at
-    return {"metadata": dict(request.metadata), "expires_at": None if expires is None else expires.isoformat()}
+    made = {a.id: a.memory.id for a in appends}
+    lowered = [made.get(o.message_id or "") or o.memory_id for o in wishes.operations if o.lower]
+    return {
+        "metadata": dict(request.metadata),
+        "expires_at": None if expires is None else expires.isoformat(),
+        "asked": [id for id in lowered if id is not None],
+    }
 
 
 def revision_units(record: MemoryRecord, text: str) -> tuple[NewUnit, ...] | None:
