@@ -45,6 +45,8 @@ class Worker:
         self._results: dict[str, Distillation] = {}
         self._drains: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Scope, asyncio.Task[None]]]
         self._drains = weakref.WeakKeyDictionary()
+        self._timers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.TimerHandle]]
+        self._timers = weakref.WeakKeyDictionary()
         self._wanted: set[Scope] = set()
 
     async def wait_for(self, job_ids: Sequence[str], scope: Scope, seconds: float | None) -> None:
@@ -89,6 +91,8 @@ class Worker:
 
     async def close(self) -> None:
         """Stop the tasks of the running loop; what they were doing is given back."""
+        for timer in self._timers.pop(asyncio.get_running_loop(), {}).values():
+            timer.cancel()
         tasks = [t for t in self._drains.pop(asyncio.get_running_loop(), {}).values() if not t.done()]
         for task in tasks:
             task.cancel()
@@ -172,6 +176,15 @@ class Worker:
         fate = "is a dead letter now" if dead else "is tried again later"
         log.warning("Job %s %s: %s", job.id, fate, type(error).__name__)
         self._keep(job.id, Distillation(status="failed" if dead else "pending", reason=said, job_ids=(job.id,)))
+        if due is not None and wait:
+            self._try_again(job, wait)
+
+    def _try_again(self, job: Job, wait: float) -> None:
+        """Look at the queue again when a job is due, as long as this loop runs; nobody may call `add` till then."""
+        loop = asyncio.get_running_loop()
+        ahead = {i: t for i, t in self._timers.get(loop, {}).items() if t.when() > loop.time()}
+        ahead[job.id] = loop.call_later(wait, self.start, owner_of(job.scope))
+        self._timers[loop] = ahead
 
     async def _return(self, job: Job, error: str, due: datetime | None) -> bool:
         """Give a job back, if its lease is still this one; else it is done, or another's, and stays as it is."""

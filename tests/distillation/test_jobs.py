@@ -125,6 +125,28 @@ async def test_a_provider_says_when_to_come_back(told: float | None, waits: floa
     assert job.due_at == clock() + timedelta(seconds=waits)
 
 
+async def test_what_failed_is_tried_again_when_it_is_due_though_nobody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keepstone.jobs.FIRST_WAIT_SECONDS", 0.05)
+    calls, again = [], asyncio.Event()
+
+    def once_down(request: ChatRequest) -> Any:
+        calls.append(request)
+        if len(calls) == 1:
+            return DOWN
+        again.set()
+        return repeated(request)
+
+    memory = opened(InMemoryStore(), once_down)
+    result = await memory.add(ONE, user_id="u")
+    assert result.distilled is not None
+    assert result.distilled.status == "pending"
+    async with asyncio.timeout(20):
+        await again.wait()
+    assert await memory.flush() == []
+    assert await facts(memory, user_id="u") == [ONE]
+    await memory.close()
+
+
 async def test_what_cannot_be_tried_again_steps_aside_at_once() -> None:
     memory = opened(InMemoryStore(), lambda _: ProviderError("scripted", "no such model", retryable=False))
     result = await memory.add(ONE, user_id="u")
