@@ -33,7 +33,7 @@ from keepstone.operations import (
 from keepstone.protocols import Embedder, Store
 from keepstone.queueing import Wish, distilling
 from keepstone.results import AddResult, Duplicate
-from keepstone.types import OWNER_KINDS, Kind, MemoryRecord, Message, Metadata, Scope, Status
+from keepstone.types import Kind, MemoryRecord, Message, Metadata, Scope, Status
 
 if TYPE_CHECKING:
     from keepstone import requests
@@ -250,7 +250,7 @@ async def _echoes(
         if echo is None:
             continue
         repeated = dict(request.recalled[p] for p in echo.places)
-        shown = {r.id: r for r in await store.get(list(repeated), _owner(request.scope))}
+        shown = {r.id: r for r in await store.get(list(repeated), request.scope.of_owner)}
         if any(r.text != repeated[r.id] for r in shown.values()):
             continue
         # What was taken back meanwhile hides its echoes, but a user who says it again means it.
@@ -266,12 +266,6 @@ def _holds(record: MemoryRecord | None, scope: Scope, now: datetime) -> bool:
     if replace(record.scope, run_id=None) != replace(scope, run_id=None):
         return False
     return record.expires_at is None or record.expires_at > now
-
-
-def _owner(scope: Scope) -> Scope:
-    """Return the scope of all that the owner of *scope* has."""
-    kind, id = scope.owner or ("", None)
-    return Scope(tenant=scope.tenant, **{f"{k}_id": id for k in OWNER_KINDS if k == kind})
 
 
 def _as_echo(ids: tuple[str, ...], own: bool, message: AppendMessage) -> AppendEcho:

@@ -14,10 +14,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
 from keepstone.contract import Clock, Job
-from keepstone.errors import ConflictError, KeepstoneError, ProviderError, StoreError
+from keepstone.errors import ConflictError, ProviderError
 from keepstone.protocols import JobQueue
 from keepstone.results import Distillation, JobStatus
-from keepstone.types import OWNER_KINDS, Scope
+from keepstone.types import Scope
 
 log = logging.getLogger("keepstone")
 
@@ -57,7 +57,7 @@ class Worker:
         Raises:
             StoreError: the queue cannot be read or written.
         """
-        task = self.start(owner_of(scope))
+        task = self.start(scope.of_owner)
         if seconds == 0:
             return
         loop = asyncio.get_running_loop()
@@ -73,7 +73,7 @@ class Worker:
             if not await self._can_go_on(job_ids, scope) or (deadline is not None and loop.time() >= deadline):
                 return
             await asyncio.sleep(LOOK_SECONDS)
-            task = self.start(owner_of(scope))
+            task = self.start(scope.of_owner)
 
     def start(self, scope: Scope) -> asyncio.Task[None]:
         """Let a task do what is due in *scope*, unless one is at it; it looks once more after the last job."""
@@ -108,7 +108,7 @@ class Worker:
         there = {s.id for s in await self._queue.jobs(scope, job_ids, at=now) if s.state != "dead"}
         if not there:
             return False
-        lane = [s for s in await self._queue.jobs(owner_of(scope), kinds=self._kinds, at=now) if s.state != "dead"]
+        lane = [s for s in await self._queue.jobs(scope.of_owner, kinds=self._kinds, at=now) if s.state != "dead"]
         for status in lane:
             if status.state == "waiting" and _is_later(status, self._clock):
                 return False
@@ -156,8 +156,6 @@ class Worker:
             if wait is not None and error.retry_after is not None and math.isfinite(error.retry_after):
                 wait = max(wait, min(error.retry_after, RETRY_AFTER_SECONDS_MAX))
             await self._give_back(job, error, wait)
-        except (KeepstoneError, StoreError) as error:
-            await self._give_back(job, error, _wait(job.attempts))
         except Exception as error:
             # Whatever a model's reply or a strategy breaks must not stop the jobs behind it.
             await self._give_back(job, error, _wait(job.attempts))
@@ -183,7 +181,7 @@ class Worker:
         """Look at the queue again when a job is due, as long as this loop runs; nobody may call `add` till then."""
         loop = asyncio.get_running_loop()
         ahead = {i: t for i, t in self._timers.get(loop, {}).items() if t.when() > loop.time()}
-        ahead[job.id] = loop.call_later(wait, self.start, owner_of(job.scope))
+        ahead[job.id] = loop.call_later(wait, self.start, job.scope.of_owner)
         self._timers[loop] = ahead
 
     async def _return(self, job: Job, error: str, due: datetime | None) -> bool:
@@ -206,12 +204,6 @@ class Worker:
         self._results[job_id] = result
         while len(self._results) > RESULTS_MAX:
             self._results.pop(next(iter(self._results)))
-
-
-def owner_of(scope: Scope) -> Scope:
-    """Return the scope of everything that the owner of *scope* has."""
-    kind, id = scope.owner or ("", None)
-    return Scope(tenant=scope.tenant, **{f"{k}_id": id for k in OWNER_KINDS if k == kind})
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:

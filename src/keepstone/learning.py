@@ -13,7 +13,7 @@ from keepstone.contract import Job
 from keepstone.crediting import strengthen
 from keepstone.describing import Describing
 from keepstone.errors import ConfigError, NotFoundError, StoreError
-from keepstone.jobs import Worker, owner_of
+from keepstone.jobs import Worker
 from keepstone.operations import Feedback
 from keepstone.protocols import ChatModel, JobQueue
 from keepstone.queueing import DISTIL, Wish
@@ -58,9 +58,9 @@ class Learning(Describing):
         loop = asyncio.get_running_loop()
         deadline = None if seconds is None else loop.time() + seconds
         waiting = await self._jobs_of(scope)
-        lanes = {owner_of(job.scope): None for job in waiting if job.state != "dead"}
+        lanes = {job.scope.of_owner: None for job in waiting if job.state != "dead"}
         for owner in lanes:
-            mine = [job.id for job in waiting if owner_of(job.scope) == owner]
+            mine = [job.id for job in waiting if job.scope.of_owner == owner]
             await worker.wait_for(mine, owner, None if deadline is None else max(0.0, deadline - loop.time()))
         return await self._jobs_of(scope)
 
@@ -154,7 +154,7 @@ class Learning(Describing):
         """Enter what was recalled of the owner of *scope* since its last `add` into the history."""
         due = self._credits.due(scope)
         if due:
-            records = await self._store.get(due, owner_of(scope))
+            records = await self._store.get(due, scope.of_owner)
             batch = self._batch(scope, [], None)
             self._credits.settle(due, batch.at)
             await strengthen(self._store, records, batch)

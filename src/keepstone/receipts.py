@@ -9,7 +9,7 @@ from keepstone.limits import SpendingLimits
 from keepstone.logic.counting import count_tokens
 from keepstone.protocols import Store
 from keepstone.results import Receipt, Usage
-from keepstone.types import OWNER_KINDS, Scope
+from keepstone.types import Scope
 
 
 def receipt_of(request: ChatRequest, reply: ChatReply, model: str, purpose: str, at: datetime) -> Receipt:
@@ -33,12 +33,10 @@ async def over_limit(store: Store, scope: Scope, limits: SpendingLimits, now: da
     """Return which limit of the day is reached for the owner of *scope*, None if none is."""
     since = datetime.combine(now.astimezone(UTC).date(), time(), tzinfo=UTC)
     if limits.owner_tokens_a_day is not None or limits.owner_usd_a_day is not None:
-        kind, id = scope.owner or ("", None)
-        owner = Scope(tenant=scope.tenant, **{f"{k}_id": id for k in OWNER_KINDS if k == kind})
-        spent = await store.usage(owner, since, None)
+        spent = await store.usage(scope.of_owner, since, None)
         reached = _reached(spent, limits.owner_tokens_a_day, limits.owner_usd_a_day)
         if reached is not None:
-            return f"the limit of {reached} a day for {kind} {id} is reached"
+            return f"the limit of {reached} a day for {' '.join(scope.owner or ())} is reached"
     if limits.tokens_a_day is not None or limits.usd_a_day is not None:
         spent = await store.usage(Scope(tenant=scope.tenant), since, None)
         reached = _reached(spent, limits.tokens_a_day, limits.usd_a_day)

@@ -104,6 +104,12 @@ class Scope(Value):
         return next(((k, i) for k, i in zip(OWNER_KINDS, self.ids, strict=True) if i is not None), None)
 
     @property
+    def of_owner(self) -> Scope:
+        """The scope of everything that the owner has: the owner's id and no other."""
+        kind, id = self.owner or ("", None)
+        return Scope(tenant=self.tenant, **{f"{k}_id": id for k in OWNER_KINDS if k == kind})
+
+    @property
     def without_session(self) -> Scope:
         """The same scope over all sessions; of a scope that is a session and nothing else, itself."""
         longer = replace(self, run_id=None)

@@ -10,13 +10,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from keepstone.chat import ChatMessage, ChatReply, ChatRequest, Tool, ToolCall
 from keepstone.errors import BadReplyError, ProviderError, RateLimitError
-from keepstone.llms._calls import Gate, Sender, Stopwatch, amount, asked_in_words, count, unwrapped
+from keepstone.llms._calls import Sender, amount, asked_in_words, count, unwrapped
 from keepstone.llms._forms import Form, Forms, UnsupportedError
 from keepstone.llms._prices import Prices, price_usd
+from keepstone.llms._shaped import ShapedModel
 from keepstone.transport import RETRYABLE, Answered
 
 # How endpoints say that they cannot do what a request asks for; and what they mean when they say it otherwise.
@@ -31,7 +31,7 @@ LIMITS = ("max_completion_tokens", "max_tokens", None)
 TOO_LARGE = re.compile(r"too large|maximum|at most|exceed", re.IGNORECASE)
 
 
-class ChatCompletions:
+class ChatCompletions(ShapedModel):
     """*model* behind *sender*; *base_url* tells which limit on the length of an answer it is likely to know.
 
     Which form of answer and which limit the endpoint understands is found with the first request that needs it, and
@@ -49,49 +49,10 @@ class ChatCompletions:
         prices: Prices | None = None,
         parameters: Mapping[str, Any] | None = None,
     ) -> None:
-        self._model = model
-        self._sender = sender
-        self._provider = provider
-        self._prices = prices
-        self._parameters = dict(parameters or {})
-        self._gate = Gate(concurrency)
-        self._forms = Forms(("schema", "tool", "words"))
-        self._host = urlsplit(base_url).hostname or ""
+        forms = Forms(("schema", "tool", "words"))
+        super().__init__(model, sender, provider, base_url, concurrency, prices, parameters, forms)
         is_openai = self._host.endswith("api.openai.com")
         self._limits = list(LIMITS if is_openai else (LIMITS[1], LIMITS[0], LIMITS[2]))
-
-    @property
-    def name(self) -> str:
-        """Provider and model, as in `openai:gpt-5-mini`."""
-        return f"{self._provider}:{self._model}"
-
-    @property
-    def form(self) -> Form:
-        """How JSON of a schema is asked for by now: `schema`, `tool` or `words`."""
-        return self._forms.first
-
-    async def reply(self, request: ChatRequest) -> ChatReply:
-        """Return what the model answers; whether it is what was asked for is for the caller to check.
-
-        Raises:
-            ProviderError: the endpoint failed after its retries, or its answer has another shape than it should.
-        """
-        async with self._gate.turn():
-            watch = Stopwatch()
-            # Calls of tools and plain text have one form only.
-            plain = request.tools or request.schema is None
-            reply = await (self._plain(request) if plain else self._forms.shaped(request, self._asked))
-            return replace(reply, milliseconds=watch.milliseconds())
-
-    async def close(self) -> None:
-        """Close the connections of the running loop."""
-        await self._sender.close()
-
-    async def _plain(self, request: ChatRequest) -> ChatReply:
-        try:
-            return await self._asked(request, None)
-        except UnsupportedError as unsupported:
-            raise unsupported.error from unsupported
 
     async def _asked(self, request: ChatRequest, form: Form | None) -> ChatReply:
         attempts = 0

@@ -7,13 +7,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from keepstone.chat import ChatReply, ChatRequest, Tool, ToolCall
 from keepstone.errors import BadReplyError
-from keepstone.llms._calls import Gate, Sender, Stopwatch, asked_in_words, count, total, unwrapped
+from keepstone.llms._calls import Sender, asked_in_words, count, total, unwrapped
 from keepstone.llms._forms import Form, Forms, UnsupportedError
 from keepstone.llms._prices import Prices, price_usd
+from keepstone.llms._shaped import ShapedModel
 from keepstone.transport import Answered
 
 UNSUPPORTED = (400, 404, 422, 501)
@@ -21,7 +21,7 @@ ABOUT_TOOLS = re.compile(r"tool|thinking|not supported|unsupported", re.IGNORECA
 CUT = ("max_tokens", "model_context_window_exceeded")
 
 
-class AnthropicMessages:
+class AnthropicMessages(ShapedModel):
     """*model* behind *sender*; whether it can be made to use a tool is found once and remembered by this object."""
 
     def __init__(
@@ -34,45 +34,8 @@ class AnthropicMessages:
         prices: Prices | None = None,
         parameters: Mapping[str, Any] | None = None,
     ) -> None:
-        self._model = model
-        self._sender = sender
-        self._host = urlsplit(base_url).hostname or ""
-        self._prices = prices
-        self._parameters = dict(parameters or {})
-        self._gate = Gate(concurrency)
-        self._forms = Forms(("tool", "words"))
-
-    @property
-    def name(self) -> str:
-        """Provider and model, as in `anthropic:claude-haiku-4-5`."""
-        return f"anthropic:{self._model}"
-
-    @property
-    def form(self) -> Form:
-        """How JSON of a schema is asked for by now: `tool` or `words`."""
-        return self._forms.first
-
-    async def reply(self, request: ChatRequest) -> ChatReply:
-        """Return what the model answers; whether it is what was asked for is for the caller to check.
-
-        Raises:
-            ProviderError: the endpoint failed after its retries, or its answer has another shape than it should.
-        """
-        async with self._gate.turn():
-            watch = Stopwatch()
-            plain = request.tools or request.schema is None
-            reply = await (self._plain(request) if plain else self._forms.shaped(request, self._asked))
-            return replace(reply, milliseconds=watch.milliseconds())
-
-    async def close(self) -> None:
-        """Close the connections of the running loop."""
-        await self._sender.close()
-
-    async def _plain(self, request: ChatRequest) -> ChatReply:
-        try:
-            return await self._asked(request, None)
-        except UnsupportedError as unsupported:
-            raise unsupported.error from unsupported
+        forms = Forms(("tool", "words"))
+        super().__init__(model, sender, "anthropic", base_url, concurrency, prices, parameters, forms)
 
     async def _asked(self, request: ChatRequest, form: Form | None) -> ChatReply:
         answered = await self._sender.ask("/v1/messages", self._body(request, form), allowed=UNSUPPORTED, check=_check)

@@ -10,7 +10,6 @@ from typing import Any
 
 from keepstone.logic.entities import name_id, name_keys
 from keepstone.logic.entities.folding import NameKey
-from keepstone.logic.entities.registry import owner_of
 from keepstone.logic.ids import bucket, bucket_of, partition
 from keepstone.naming import Mention
 from keepstone.operations import (
@@ -200,7 +199,7 @@ class Chaos:
         if self.merges and self.random.random() < 0.4:
             made = self.random.choice(self.merges)
             return UnmergeNames(scope=made.scope, one=made.one, into=made.into)
-        whose = self.random.choice((owner_of(scope), owner_of(scope), scope))
+        whose = self.random.choice((scope.of_owner, scope.of_owner, scope))
         self.merges.append(MergeNames(scope=whose, one=one, into=into, reason=self.random.choice((None, "the same"))))
         return self.merges[-1]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from keepstone.logic.entities.asking import known_names
@@ -132,7 +132,7 @@ class Registry:
         named: defaultdict[Scope, list[Named]] = defaultdict(list)
         owners: dict[Scope, Scope] = {}
         for memory in naming.named:
-            owner = owners.get(memory.scope) or owners.setdefault(memory.scope, owner_of(memory.scope))
+            owner = owners.get(memory.scope) or owners.setdefault(memory.scope, memory.scope.of_owner)
             named[owner].append(memory)
         merges: defaultdict[Scope, list[Merge]] = defaultdict(list)
         for merge in naming.merges:
@@ -188,13 +188,6 @@ class Registry:
                 counts.update(set().union(*memories))
             shares |= {memory: count / len(asked) for memory, count in counts.items()}
         return shares
-
-
-def owner_of(scope: Scope) -> Scope:
-    """Return the scope that has the id of the owner of *scope* and no other."""
-    kind, id = scope.owner or ("", "")
-    owner = {f"{kind}_id": id} if kind else {}
-    return replace(Scope(tenant=scope.tenant), **owner)
 
 
 def _id(group: Sequence[_Name]) -> str:

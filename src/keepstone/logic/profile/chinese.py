@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from keepstone.logic.people import CHINESE_KIN
-from keepstone.logic.profile.statement import Rule, Section, Statement
+from keepstone.logic.profile.statement import Rule, Section, Statement, sentence_around
 from keepstone.types import Span
 
 # 自我 and 你我 are no subjects; 我们 and 我家 may be.
@@ -422,17 +422,19 @@ def statements(text: str, original: str) -> Iterator[Statement]:
     """Yield the statements of *text*: *original* with quotations blanked."""
     told: set[tuple[str, int]] = set()
     for called in _CALL.finditer(text) if "叫我" in text else ():
-        if _named(called["value"]) and not _DOUBT.search(text, _sentence(text, called.start()).start, called.start()):
+        if _named(called["value"]) and not _DOUBT.search(
+            text, sentence_around(text, called.start(), _SENTENCE_END).start, called.start()
+        ):
             yield Statement(
                 section=_NAME.section,
                 slot=_NAME.slot,
                 single=True,
-                span=_sentence(text, called.start()),
+                span=sentence_around(text, called.start(), _SENTENCE_END),
                 value=original[called.start("value") : called.end("value")],
             )
     for subject in TRIGGER.finditer(text):
         for rule, value in _matches(text, subject):
-            span = _sentence(text, subject.start())
+            span = sentence_around(text, subject.start(), _SENTENCE_END)
             key = (rule.slot, value.end)
             if key not in told and _is_stated(text, span, subject.start(), value):
                 told.add(key)
@@ -458,15 +460,6 @@ def _matches(text: str, subject: re.Match[str]) -> Iterator[tuple[Rule, Span]]:
         match = _WILL.match(text, subject.end())
         if match is not None and _plain(match["value"]):
             yield _PLAN, Span(start=match.start("value"), end=match.end("value"))
-
-
-def _sentence(text: str, place: int) -> Span:
-    """Return the sentence around *place*, without the white space around it."""
-    start = max((m.end() for m in _SENTENCE_END.finditer(text, 0, place)), default=0)
-    ending = _SENTENCE_END.search(text, place)
-    end = len(text) if ending is None else ending.end()
-    inner = text[start:end]
-    return Span(start=start + len(inner) - len(inner.lstrip()), end=start + len(inner.rstrip()))
 
 
 def _is_stated(text: str, span: Span, subject: int, value: Span) -> bool:

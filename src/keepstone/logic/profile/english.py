@@ -20,7 +20,7 @@ from keepstone.logic.profile.english_words import (
     SENTENCE_END,
     TAG,
 )
-from keepstone.logic.profile.statement import Rule, Statement
+from keepstone.logic.profile.statement import Rule, Statement, sentence_around
 from keepstone.logic.text import words
 from keepstone.types import Span
 
@@ -100,7 +100,7 @@ def statements(text: str, original: str) -> Iterator[Statement]:
     told: set[tuple[str, int]] = set()
     for subject in TRIGGER.finditer(text):
         for rule, value in _matches(text, subject):
-            span = _sentence(text, subject.start())
+            span = sentence_around(text, subject.start(), SENTENCE_END)
             key = (rule.slot, span.start)
             if key not in told and _is_stated(text, span, subject.start(), value):
                 told.add(key)
@@ -130,15 +130,6 @@ def _matches(text: str, subject: re.Match[str]) -> Iterator[tuple[Rule, Span]]:
         match = rule.pattern.match(text, place)
         if match is not None and rule.holds(match["value"]):
             yield rule, Span(start=match.start("value"), end=match.end("value"))
-
-
-def _sentence(text: str, place: int) -> Span:
-    """Return the sentence around *place*, without the white space around it."""
-    start = max((m.end() for m in SENTENCE_END.finditer(text, 0, place)), default=0)
-    ending = SENTENCE_END.search(text, place)
-    end = len(text) if ending is None else ending.end()
-    inner = text[start:end]
-    return Span(start=start + len(inner) - len(inner.lstrip()), end=start + len(inner.rstrip()))
 
 
 def _is_stated(text: str, span: Span, subject: int, value: Span) -> bool:

@@ -37,3 +37,12 @@ class Rule:
     pattern: re.Pattern[str]
     single: bool = False
     holds: Callable[[str], bool] = field(default=lambda value: True)
+
+
+def sentence_around(text: str, place: int, ending: re.Pattern[str]) -> Span:
+    """Return the sentence around *place*, without the white space around it; *ending* matches what ends one."""
+    start = max((m.end() for m in ending.finditer(text, 0, place)), default=0)
+    stop = ending.search(text, place)
+    end = len(text) if stop is None else stop.end()
+    inner = text[start:end]
+    return Span(start=start + len(inner) - len(inner.lstrip()), end=start + len(inner.rstrip()))

@@ -9,7 +9,6 @@ from datetime import datetime
 from keepstone.contract import CandidateQuery
 from keepstone.errors import InvalidRequestError, LimitError, NotFoundError
 from keepstone.logic.entities import Registry, name_id, name_keys
-from keepstone.logic.entities.registry import owner_of
 from keepstone.logic.ids import partition
 from keepstone.naming import Merge, Named, Naming
 from keepstone.operations import MergeNames, Outcome, UnmergeNames
@@ -49,7 +48,7 @@ def merge(work: Transaction, operation: MergeNames) -> Outcome:
         if not there.holds(id):
             raise NotFoundError(f"There is no entity {id!r}.")
     made = Merge(
-        scope=owner_of(scope),
+        scope=scope.of_owner,
         one=operation.one,
         into=operation.into,
         actor=work.batch.actor,
@@ -72,7 +71,7 @@ def load_merge(work: Transaction, row: Merge, scope: Scope) -> Outcome:
     there = {id for m in work.tenant.memories.values() if partition(m.record.scope) == home for id in _ids(m)}
     if not {row.one, row.into} <= there:
         return Outcome(kind="replay")
-    return _put(work, partition(scope), replace(row, scope=owner_of(scope)))
+    return _put(work, partition(scope), replace(row, scope=scope.of_owner))
 
 
 def _put(work: Transaction, home: str, made: Merge) -> Outcome:

@@ -64,14 +64,14 @@ def fill(
 def _ancestors(db: apsw.Connection, keys: Sequence[int]) -> Iterable[tuple[Any, ...]]:
     if not keys:
         return []
-    return list(db.execute(_ANCESTORS.format(_places(keys), DERIVATION_STEPS_MAX), keys))
+    return list(db.execute(_ANCESTORS.format(enc.places(keys), DERIVATION_STEPS_MAX), keys))
 
 
 def _names(db: apsw.Connection, keys: Iterable[int], scope: Scope) -> dict[int, str]:
     wanted = list(keys)
     sql = f"""SELECT m.key, m.id, p.tenant, s.user_id, s.agent_id, s.app_id, s.run_id
               FROM memories m JOIN scopes s ON s.key = m.scope JOIN partitions p ON p.id = s.partition
-              WHERE m.key IN ({_places(wanted)}) AND m.status <> {enc.ERASED}"""
+              WHERE m.key IN ({enc.places(wanted)}) AND m.status <> {enc.ERASED}"""
     return {r[0]: enc.text_id(r[1]) for r in db.execute(sql, wanted) if scope.sees(scope_of(r[2], r[3:7]))}
 
 
@@ -82,7 +82,7 @@ def dependants(db: apsw.Connection, ids: Sequence[str], scope: Scope) -> list[in
     rows = [r for i in ids for r in db.execute(sql, (enc.raw_id(i),)) if scope.sees(scope_of(r[1], r[2:6]))]
     found: set[int] = set()
     for some in _split([r[0] for r in rows]):
-        found.update(r[0] for r in db.execute(_DESCENDANTS.format(_places(some), DERIVATION_STEPS_MAX), some))
+        found.update(r[0] for r in db.execute(_DESCENDANTS.format(enc.places(some), DERIVATION_STEPS_MAX), some))
     return sorted(found)
 
 
@@ -92,19 +92,15 @@ def said_in(db: apsw.Connection, message_ids: Sequence[str], partitions: Sequenc
     for some in _split(list(message_ids)):
         raw = [enc.raw_id(str(i)) for i in some]
         sql = f"""SELECT o.memory FROM messages x JOIN sources o ON o.message = x.key AND o.first > -2
-                  WHERE x.id IN ({_places(raw)})"""
+                  WHERE x.id IN ({enc.places(raw)})"""
         found.update(r[0] for r in db.execute(sql, raw))
         for places in _split(partitions):
             sql = f"""SELECT o.memory FROM scopes s JOIN messages x ON x.scope = s.key
                              JOIN sources o ON o.message = x.key AND o.first > -2
-                      WHERE s.partition IN ({_places(places)}) AND x.external_id IN ({_places(some)})"""
+                      WHERE s.partition IN ({enc.places(places)}) AND x.external_id IN ({enc.places(some)})"""
             found.update(r[0] for r in db.execute(sql, [*places, *some]))
     return sorted(found)
 
 
 def _split(values: Sequence[object]) -> list[Sequence[object]]:
     return [values[i : i + _AT_ONCE] for i in range(0, len(values), _AT_ONCE)]
-
-
-def _places(values: Sequence[object]) -> str:
-    return ",".join("?" * len(values))

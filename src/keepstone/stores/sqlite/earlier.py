@@ -49,7 +49,7 @@ def visible(db: apsw.Connection, ids: Sequence[str], scope: Scope, known_at: dat
     found: dict[str, MemoryRecord] = {}
     for start in range(0, len(ids), _AT_ONCE):
         raw = [enc.raw_id(i) for i in ids[start : start + _AT_ONCE]]
-        rows = db.execute(f"{reading.MEMORY} WHERE m.id IN ({_places(raw)}) AND m.status <= 1", raw)
+        rows = db.execute(f"{reading.MEMORY} WHERE m.id IN ({enc.places(raw)}) AND m.status <= 1", raw)
         stood = [s for s in _stood(db, list(rows), known_at) if scope.sees(s.light.scope)]
         found.update((r.id, r) for r in _full(db, stood, scope, known_at))
     return [found[i] for i in dict.fromkeys(ids) if i in found]
@@ -79,7 +79,7 @@ def satisfy(db: apsw.Connection, where: Filter, keys: Sequence[int], known_at: d
     """Yield, for the memories at *keys*, whether they satisfied *where* at *known_at*."""
     for start in range(0, len(keys), _AT_ONCE):
         some = keys[start : start + _AT_ONCE]
-        rows = list(db.execute(f"{reading.MEMORY} WHERE m.key IN ({_places(some)})", some))
+        rows = list(db.execute(f"{reading.MEMORY} WHERE m.key IN ({enc.places(some)})", some))
         for stood in _stood(db, rows, known_at):
             yield stood.row[0], matches(where, stood.light)
 
@@ -126,7 +126,7 @@ def _states(db: apsw.Connection, keys: Sequence[int], known_at: datetime) -> dic
     for start in range(0, len(keys), _AT_ONCE):
         some = keys[start : start + _AT_ONCE]
         for memory, id, key, action, revision, related, inverse, at, details in db.execute(
-            _STEPS.format(places=_places(some)), some
+            _STEPS.format(places=enc.places(some)), some
         ):
             step = Step(
                 id=enc.text_id(id),
@@ -217,7 +217,3 @@ def _listed(db: apsw.Connection, query: ListQuery, after: int, last: int) -> Ite
     rest = iter(db.execute(reading.listing(query.kinds), (after, last, enc.LAST_VISIBLE)))
     while some := list(islice(rest, min(_AT_ONCE, query.limit + 1))):
         yield from _stood(db, some, query.known_at)
-
-
-def _places(values: Sequence[object]) -> str:
-    return ",".join("?" * len(values))

@@ -158,3 +158,8 @@ def unpack_terms(blobs: Sequence[bytes]) -> tuple[np.ndarray[Any, Any], np.ndarr
     numbers = np.frombuffer(b"".join([b[: len(b) // 5 * 4] for b in blobs]), dtype="<u4")
     counts = np.frombuffer(b"".join([b[len(b) // 5 * 4 :] for b in blobs]), dtype=np.uint8)
     return numbers, counts, sizes
+
+
+def places(values: Sequence[object]) -> str:
+    """Return a question mark for each of *values*, for a list in SQL."""
+    return ",".join("?" * len(values))

@@ -14,7 +14,7 @@ from keepstone.logic.entities import name_id, name_keys
 from keepstone.naming import Mention, Merge, Named, Naming
 from keepstone.operations import MergeNames, Outcome, UnmergeNames
 from keepstone.stores.sqlite import encoding as enc
-from keepstone.stores.sqlite.reading import partitions
+from keepstone.stores.sqlite.reading import owner_of, partitions
 from keepstone.stores.sqlite.transaction import Transaction
 from keepstone.types import Scope
 
@@ -82,7 +82,7 @@ def _named(db: apsw.Connection, partition: int, scope: Scope, at: datetime) -> I
 
 
 def _merges(db: apsw.Connection, partition: int, tenant: str) -> Iterator[Merge]:
-    kind, owner = _owner(db, partition)
+    kind, owner = owner_of(db, partition)
     scope = Scope(**{"tenant": tenant, f"{kind}_id": owner})
     for one, target, actor, at, reason in db.execute(_MERGES, (partition,)):
         yield Merge(
@@ -95,17 +95,12 @@ def _merges(db: apsw.Connection, partition: int, tenant: str) -> Iterator[Merge]
         )
 
 
-def _owner(db: apsw.Connection, partition: int) -> tuple[str, str]:
-    row = next(iter(db.execute("SELECT owner_kind, owner FROM partitions WHERE id = ?", (partition,))))
-    return row[0], row[1]
-
-
 def merge(work: Transaction, op: MergeNames) -> Outcome:
     """Take two names to be of one entity."""
     if op.one == op.into:
         raise InvalidRequestError("A name cannot be merged into itself.")
     place = work.places.of(op.scope)
-    home = ":".join(_owner(work.db, place.partition))
+    home = ":".join(owner_of(work.db, place.partition))
     named = _named(work.db, place.partition, op.scope, work.batch.at)
     there = {name_id(home, key) for memory in named for mention in memory.mentions for key in name_keys(mention)}
     for id in (op.one, op.into):
@@ -166,7 +161,7 @@ def _seen_names(
     db: apsw.Connection, partition: int, scope: Scope | None, *, last: int, without: Collection[int] = ()
 ) -> set[bytes]:
     """The ids of the names that memories up to the status *last* mention, of a scope or (None) of all."""
-    home = ":".join(_owner(db, partition))
+    home = ":".join(owner_of(db, partition))
     names = set()
     for folded, person, key, status, *ids in db.execute(_NAMES, enc.bounds(partition)):
         # The tenant is that of the partition.

@@ -94,7 +94,7 @@ def full_records(db: apsw.Connection, rows: Sequence[Row], scope: Scope) -> list
     *scope* is who reads: of what the memories rest on, it must see what is named.
     """
     keys = [r[0] for r in rows]
-    sql = f"{_SOURCES} WHERE m.key IN ({_places(keys)}) ORDER BY o.memory, o.message, o.first"
+    sql = f"{_SOURCES} WHERE m.key IN ({enc.places(keys)}) ORDER BY o.memory, o.message, o.first"
     said: dict[int, list[Row]] = {}
     for source in db.execute(sql, keys):
         said.setdefault(source[0], []).append(source)
@@ -121,10 +121,6 @@ def _public(sources: Sequence[Row]) -> tuple[str, ...]:
     return ids if len(ids) < 2 else tuple(dict.fromkeys(ids))
 
 
-def _places(values: Sequence[object]) -> str:
-    return ",".join("?" * len(values))
-
-
 def satisfy(db: apsw.Connection, where: Filter, keys: Sequence[int]) -> Iterator[tuple[int, bool]]:
     """Yield, for the memories at *keys*, whether they satisfy *where*.
 
@@ -143,13 +139,13 @@ def satisfy(db: apsw.Connection, where: Filter, keys: Sequence[int]) -> Iterator
 
 
 def _by_fields(db: apsw.Connection, where: Filter, keys: Sequence[int]) -> Iterator[tuple[int, bool]]:
-    for row in db.execute(f"{MEMORY} WHERE m.key IN ({_places(keys)})", keys):
+    for row in db.execute(f"{MEMORY} WHERE m.key IN ({enc.places(keys)})", keys):
         yield row[0], matches(where, light_record(row))
 
 
 def _by_metadata(db: apsw.Connection, where: Filter, keys: Sequence[int]) -> Iterator[tuple[int, bool]]:
     sql = f"""SELECT m.key, r.metadata FROM memories m
-              JOIN revisions r ON r.memory = m.key AND r.number = m.revision WHERE m.key IN ({_places(keys)})"""
+              JOIN revisions r ON r.memory = m.key AND r.number = m.revision WHERE m.key IN ({enc.places(keys)})"""
     # Many memories have the same few metadata: each is judged once.
     verdicts: dict[str | None, bool] = {}
     for key, text in db.execute(sql, keys):
@@ -163,7 +159,7 @@ def visible(db: apsw.Connection, ids: Sequence[str], scope: Scope) -> list[Memor
     found: dict[str, MemoryRecord] = {}
     for start in range(0, len(ids), _IDS_AT_ONCE):
         raw = [enc.raw_id(i) for i in ids[start : start + _IDS_AT_ONCE]]
-        rows = db.execute(f"{MEMORY} WHERE m.id IN ({_places(raw)}) AND m.status <= 1", raw)
+        rows = db.execute(f"{MEMORY} WHERE m.id IN ({enc.places(raw)}) AND m.status <= 1", raw)
         seen = [r for r in rows if scope.sees(scope_of(r[20], r[21:25]))]
         found.update((record.id, record) for record in full_records(db, seen, scope))
     return [found[i] for i in dict.fromkeys(ids) if i in found]
@@ -174,9 +170,15 @@ def visible_at(db: apsw.Connection, keys: Sequence[int], scope: Scope) -> list[M
     found: list[MemoryRecord] = []
     for start in range(0, len(keys), _IDS_AT_ONCE):
         some = keys[start : start + _IDS_AT_ONCE]
-        rows = db.execute(f"{MEMORY} WHERE m.key IN ({_places(some)}) AND m.status <= 1 ORDER BY m.key", some)
+        rows = db.execute(f"{MEMORY} WHERE m.key IN ({enc.places(some)}) AND m.status <= 1 ORDER BY m.key", some)
         found += full_records(db, [r for r in rows if scope.sees(scope_of(r[20], r[21:25]))], scope)
     return found
+
+
+def owner_of(db: apsw.Connection, partition: int) -> tuple[str, str]:
+    """Return kind and id of the owner of a partition."""
+    row: Sequence[str] = next(iter(db.execute("SELECT owner_kind, owner FROM partitions WHERE id = ?", (partition,))))
+    return row[0], row[1]
 
 
 def partitions(db: apsw.Connection, scope: Scope) -> list[int]:

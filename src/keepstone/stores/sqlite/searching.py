@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import apsw
@@ -20,7 +20,7 @@ from keepstone.stores.sqlite import encoding as enc
 from keepstone.stores.sqlite.columns import Array
 from keepstone.stores.sqlite.holding import held
 from keepstone.stores.sqlite.index import NEVER, IndexCache, PartitionIndex, live_text
-from keepstone.stores.sqlite.reading import holds_visible, partitions, satisfy, scope_keys
+from keepstone.stores.sqlite.reading import holds_visible, owner_of, partitions, satisfy, scope_keys
 from keepstone.stores.sqlite.statements import Statements, said_in, successors
 from keepstone.stores.sqlite.surroundings import Surroundings
 from keepstone.stores.sqlite.vectors import active
@@ -283,7 +283,7 @@ class _Search:
 
     def _scope_mask(self) -> Array | None:
         index, scope = self._index, self._query.scope
-        if sum(i is not None for i in scope.ids) == 1 and scope.owner == _owner(self._db, index.partition):
+        if sum(i is not None for i in scope.ids) == 1 and scope.owner == owner_of(self._db, index.partition):
             return None
         keys = np.array(scope_keys(self._db, index.partition, scope), dtype=np.int64)
         mask: Array = np.isin(index.scope.rows, keys)
@@ -373,11 +373,5 @@ class _Search:
 
 
 def _name(db: apsw.Connection, partition: int) -> str:
-    kind, owner = _owner(db, partition)
+    kind, owner = owner_of(db, partition)
     return f"{kind}:{owner}"
-
-
-def _owner(db: apsw.Connection, partition: int) -> tuple[str, str]:
-    row: Iterable[str] = next(iter(db.execute("SELECT owner_kind, owner FROM partitions WHERE id = ?", (partition,))))
-    kind, owner = row
-    return kind, owner

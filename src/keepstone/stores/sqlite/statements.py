@@ -52,7 +52,7 @@ def said_in(
     made: dict[int, list[int]] = {}
     for start in range(0, len(episodes), _AT_ONCE):
         some = episodes[start : start + _AT_ONCE]
-        for episode, other in db.execute(_SHARED.format(places=",".join("?" * len(some))), some):
+        for episode, other in db.execute(_SHARED.format(places=enc.places(some)), some):
             slot = index.slot_of.get(other)
             if slot is not None and distilled[slot]:
                 made.setdefault(index.slot_of[episode], []).append(slot)
@@ -68,7 +68,7 @@ def successors(db: apsw.Connection, items: Sequence[Candidate], statements: Stat
     for start in range(0, len(ids), _AT_ONCE):
         some = [enc.raw_id(i) for i in ids[start : start + _AT_ONCE]]
         sql = f"""SELECT m.id, q.id FROM memories m JOIN memories q ON q.key = m.superseded_by
-                  WHERE m.id IN ({",".join("?" * len(some))}) AND m.status = {enc.SUPERSEDED}"""
+                  WHERE m.id IN ({enc.places(some)}) AND m.status = {enc.SUPERSEDED}"""
         found.update((enc.text_id(a), enc.text_id(b)) for a, b in db.execute(sql, some))
     return found
 
