@@ -24,7 +24,7 @@ LINES_PER_FUNCTION_MAX = 60
 # Each part of the package and the parts that it may import. A part may always import itself, except that an
 # adapter never imports another one. A new top-level module has no part until it is entered here.
 BASE = ("types", "errors", "limits")
-VALUES = (*BASE, "naming", "results", "profiles", "chat", "filters", "contract", "operations", "drafts")
+VALUES = (*BASE, "control", "naming", "results", "profiles", "chat", "filters", "contract", "operations", "drafts")
 PORTS = (*VALUES, "protocols")
 CORE = (
     *PORTS,
@@ -58,6 +58,7 @@ FACES = ("server", "cli", "client", "compat", "transfer", "demo", "integrations"
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(BASE, BASE),
     "filters": BASE,
+    "control": BASE,
     "naming": BASE,
     "results": BASE,
     "profiles": BASE,

@@ -12,10 +12,25 @@ from typing import Literal, Protocol, runtime_checkable
 
 from keepstone.chat import ChatReply, ChatRequest
 from keepstone.contract import CandidateQuery, Candidates, EmbedderKey, Job, ListQuery, PendingUnit, Vector
+from keepstone.control import (
+    ApiKey,
+    AuditEntry,
+    AuditFilter,
+    BrowserSession,
+    Conversation,
+    Day,
+    Delivery,
+    Event,
+    Owner,
+    QueueCounts,
+    StoredReply,
+    Tenant,
+    Webhook,
+)
 from keepstone.naming import Naming
 from keepstone.operations import AppendMessage, Applied, ArchiveRow, Batch
 from keepstone.results import JobStatus, Usage
-from keepstone.types import Change, ErasureReceipt, LedgerMessage, MemoryRecord, Page, Scope, Stats
+from keepstone.types import Change, ErasureReceipt, LedgerMessage, Listing, MemoryRecord, Page, Scope, Stats
 
 
 class Store(Protocol):
@@ -174,10 +189,189 @@ class JobQueue(Protocol):
         """Let a dead letter that *scope* sees, or (None) all of them, be tried anew; return how many."""
         ...
 
+    async def discard(self, scope: Scope, job_id: str | None) -> int:
+        """Remove a dead letter that *scope* sees, or (None) all of them; return how many."""
+        ...
+
     async def jobs(
         self, scope: Scope, ids: Sequence[str] | None = None, *, kinds: Sequence[str] = (), at: datetime
     ) -> list[JobStatus]:
         """Return the jobs that *scope* sees, oldest first; with *ids* or *kinds*, only those. Done ones are gone."""
+        ...
+
+
+@runtime_checkable
+class Catalogue(Protocol):
+    """Listings for people to look through: bounded pages, whatever the size of the store.
+
+    What was retired or erased is in none of them but `log`, which shows no text of it.
+    """
+
+    async def owners(
+        self, tenant: str, *, kind: str | None = None, prefix: str = "", cursor: str | None = None, limit: int = 50
+    ) -> Listing[Owner]:
+        """Return the owners of a tenant by kind and id; with *prefix*, those whose id begins so."""
+        ...
+
+    async def conversations(self, scope: Scope, *, cursor: str | None = None, limit: int = 50) -> Listing[Conversation]:
+        """Return the conversations that *scope* sees, those of the newest scopes first."""
+        ...
+
+    async def transcript(
+        self, scope: Scope, *, cursor: str | None = None, limit: int = 50, newest_first: bool = False
+    ) -> Listing[LedgerMessage]:
+        """Return the messages that *scope* sees, partition by partition in the order of their sequence."""
+        ...
+
+    async def log(self, scope: Scope, *, cursor: str | None = None, limit: int = 50) -> Listing[Change]:
+        """Return the changes that *scope* sees, the newest first."""
+        ...
+
+    async def days(self, scope: Scope, since: datetime, until: datetime) -> list[Day]:
+        """Return what was written for the owner of *scope* (without one, for its tenant), by day, oldest first."""
+        ...
+
+    async def queue_counts(self, scope: Scope, at: datetime) -> QueueCounts:
+        """Return how many jobs that *scope* sees wait, run or are dead."""
+        ...
+
+
+@runtime_checkable
+class ControlPlane(Protocol):
+    """A server's own business: the third door, with nothing in it of what was said.
+
+    Writes are durable when they return. Secrets come as SHA-256 digests; only `Webhook.secret` is kept as it is.
+    """
+
+    async def put_tenant(self, tenant: Tenant) -> None:
+        """Keep a new tenant.
+
+        Raises:
+            ConflictError: there is one with this id.
+        """
+        ...
+
+    async def tenants(self, *, cursor: str | None = None, limit: int = 50) -> Listing[Tenant]:
+        """Return the tenants by id; the one without a name of its own, `""`, is always there."""
+        ...
+
+    async def drop_tenant(self, tenant: str) -> bool:
+        """Remove a tenant's record, keys, sessions, webhooks and replies (`Store.reset` removes its memory)."""
+        ...
+
+    async def put_key(self, key: ApiKey, digest: bytes) -> None:
+        """Keep a new key.
+
+        Raises:
+            NotFoundError: there is no such tenant.
+            ConflictError: there is a key with this id or digest.
+        """
+        ...
+
+    async def key(self, digest: bytes) -> ApiKey | None:
+        """Return the key with this digest, valid or not."""
+        ...
+
+    async def keys(self, tenant: str | None, *, cursor: str | None = None, limit: int = 50) -> Listing[ApiKey]:
+        """Return the keys of a tenant (None: of all), the oldest first."""
+        ...
+
+    async def end_key(self, tenant: str | None, key_id: str, at: datetime) -> ApiKey | None:
+        """Let a key (of *tenant*, or of any) be revoked from *at*, unless it is already; None if there is none."""
+        ...
+
+    async def touch_keys(self, used: Mapping[str, datetime]) -> None:
+        """Enter when keys, by id, were last used."""
+        ...
+
+    async def put_session(self, session: BrowserSession, digest: bytes) -> None:
+        """Keep a session of a browser; those that have expired when it was made go."""
+        ...
+
+    async def session(self, digest: bytes) -> tuple[BrowserSession, ApiKey] | None:
+        """Return the session with this digest, and its key; neither need be valid still."""
+        ...
+
+    async def drop_session(self, digest: bytes) -> None:
+        """End a session."""
+        ...
+
+    async def enter_audit(self, entries: Sequence[AuditEntry]) -> None:
+        """Append to the audit."""
+        ...
+
+    async def audit(
+        self, tenant: str | None, where: AuditFilter, *, cursor: str | None = None, limit: int = 50
+    ) -> Listing[AuditEntry]:
+        """Return the audit of a tenant (None: of all), the newest first."""
+        ...
+
+    async def put_webhook(self, webhook: Webhook) -> None:
+        """Keep a webhook, or put it in the place of the one with its id."""
+        ...
+
+    async def webhooks(self, tenant: str) -> list[Webhook]:
+        """Return the webhooks of a tenant, the oldest first."""
+        ...
+
+    async def drop_webhook(self, tenant: str, id: str) -> bool:
+        """Remove a webhook with its deliveries."""
+        ...
+
+    async def fan_out(self, at: datetime, limit: int) -> int:
+        """Make deliveries for up to *limit* events that no call looked at before; return how many events it was.
+
+        Each event is looked at once, whatever process calls. A webhook gets events from its own making on.
+        """
+        ...
+
+    async def due_deliveries(self, at: datetime, lease_until: datetime, limit: int) -> list[tuple[Webhook, Delivery]]:
+        """Lease deliveries that are due, with the attempt counted; nobody else gets them before *lease_until*."""
+        ...
+
+    async def settle_delivery(self, delivery: Delivery) -> bool:
+        """Keep what came of an attempt; False if it was settled, leased again or removed since."""
+        ...
+
+    async def deliveries(
+        self, tenant: str, webhook_id: str, *, cursor: str | None = None, limit: int = 50
+    ) -> Listing[Delivery]:
+        """Return the deliveries of a webhook, the newest first."""
+        ...
+
+    async def redeliver(self, tenant: str, delivery_id: str, due: datetime) -> bool:
+        """Let a delivery that is sent or dead be tried anew; False if there is none."""
+        ...
+
+    async def begin_reply(
+        self, tenant: str, key: bytes, fingerprint: bytes, at: datetime, expires_at: datetime
+    ) -> StoredReply | None:
+        """Reserve the place of a reply, and return None; or return what is there already.
+
+        *key* is a digest of who asks and of the idempotency key. What expired by *at* is not there.
+        """
+        ...
+
+    async def keep_reply(self, tenant: str, key: bytes, reply: StoredReply | None) -> None:
+        """Fill the place that was reserved; None gives it free. `Store.erase` and `reset` drop a tenant's replies."""
+        ...
+
+    async def events(
+        self, scope: Scope, *, after: int = 0, limit: int = 100, newest_first: bool = False
+    ) -> list[Event]:
+        """Return the events that *scope* sees with a sequence above *after*; newest first, below *after* (0: all)."""
+        ...
+
+    async def event_of(self, scope: Scope, id: str) -> list[Event]:
+        """Return the events that *scope* sees of the batch or job with this id, oldest first."""
+        ...
+
+    async def last_event(self) -> int:
+        """Return the highest sequence of an event, 0 if there is none."""
+        ...
+
+    async def trim(self, before: datetime) -> int:
+        """Remove events, sent and dead deliveries, audit entries and replies from before; return how many."""
         ...
 
 

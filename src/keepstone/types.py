@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import date, datetime
 from enum import Enum, StrEnum
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 Metadata = Mapping[str, Any]
+T = TypeVar("T")
 
 OWNER_KINDS = ("user", "agent", "app", "run")
 
@@ -287,6 +288,14 @@ class Page(Value):
     """One page of memories in the order of their sequence; `next_cursor` is None on the last."""
 
     items: tuple[MemoryRecord, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing(Value, Generic[T]):
+    """One page of values; `next_cursor` is None on the last."""
+
+    items: tuple[T, ...]
     next_cursor: str | None
 
 
