@@ -204,6 +204,11 @@ class InMemoryStore:
         with self._opened() as state:
             return queueing.revive(state.tenant(scope.tenant), scope, job_id, due)
 
+    async def discard(self, scope: Scope, job_id: str | None) -> int:
+        """Remove dead letters."""
+        with self._opened() as state:
+            return queueing.discard(state.tenant(scope.tenant), scope, job_id)
+
     async def jobs(
         self, scope: Scope, ids: Sequence[str] | None = None, *, kinds: Sequence[str] = (), at: datetime
     ) -> list[JobStatus]:

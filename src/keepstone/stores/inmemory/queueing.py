@@ -116,6 +116,16 @@ def revive(tenant: Tenant, scope: Scope, job_id: str | None, due: datetime) -> i
     return len(dead)
 
 
+def discard(tenant: Tenant, scope: Scope, job_id: str | None) -> int:
+    """Remove dead letters; return how many."""
+    dead = [
+        job for job in tenant.jobs.values() if job.due is None and scope.sees(job.scope) and job_id in (None, job.id)
+    ]
+    for job in dead:
+        del tenant.jobs[job.id]
+    return len(dead)
+
+
 def jobs(
     tenant: Tenant, scope: Scope, ids: Sequence[str] | None, kinds: Sequence[str], at: datetime
 ) -> list[JobStatus]:

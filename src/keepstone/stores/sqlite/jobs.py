@@ -133,6 +133,15 @@ def revive(db: apsw.Connection, scope: Scope, job_id: str | None, due: datetime)
     return db.changes()
 
 
+def discard(db: apsw.Connection, scope: Scope, job_id: str | None) -> int:
+    """Remove dead letters; return how many."""
+    seen, ids = _seen_by(scope)
+    one = "1" if job_id is None else "j.id = :id"
+    sql = f"DELETE FROM jobs WHERE key IN (SELECT j.key {_SEEN} j.due_at IS NULL AND {seen} AND {one})"
+    db.execute(sql, {**ids, "id": enc.raw_id(job_id or "")})
+    return db.changes()
+
+
 def jobs(
     db: apsw.Connection, scope: Scope, ids: Sequence[str] | None, kinds: Sequence[str], at: datetime
 ) -> list[JobStatus]:

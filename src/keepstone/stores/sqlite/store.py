@@ -203,6 +203,10 @@ class SqliteStore:
         """Let dead letters be tried anew."""
         return await self._write(lambda db: jobs.revive(db, scope, job_id, due))
 
+    async def discard(self, scope: Scope, job_id: str | None) -> int:
+        """Remove dead letters."""
+        return await self._write(lambda db: jobs.discard(db, scope, job_id))
+
     async def jobs(
         self, scope: Scope, ids: Sequence[str] | None = None, *, kinds: Sequence[str] = (), at: datetime
     ) -> list[JobStatus]:
