@@ -15,3 +15,9 @@ router = APIRouter(route_class=UiRoute)
 async def page(request: Request) -> Response:
     """Show that there is nothing here yet."""
     return render(request, "soon.html", section="conversations")
+
+
+@router.get("/ui/memories/{id}/sources", openapi_extra=does("messages"))
+async def sources(request: Request, id: str) -> Response:
+    """Show that there is nothing here yet."""
+    return render(request, "soon.html", section="conversations")
