@@ -46,14 +46,14 @@ class _LeakyTenant(PassingStore):
 
     def __init__(self, inner: Store) -> None:
         super().__init__(inner)
-        self.tenants = {""}
+        self.written_to = {""}
 
     async def apply(self, batch: Batch) -> Applied:
-        self.tenants.add(batch.tenant)
+        self.written_to.add(batch.tenant)
         return await self.inner.apply(batch)
 
     async def get(self, ids: Sequence[str], scope: Scope, *, known_at: datetime | None = None) -> list[MemoryRecord]:
-        scopes = [replace(scope, tenant=t) for t in sorted(self.tenants)]
+        scopes = [replace(scope, tenant=t) for t in sorted(self.written_to)]
         found = [r for s in scopes for r in await self.inner.get(ids, s, known_at=known_at)]
         return sorted(found, key=lambda r: list(ids).index(r.id))
 
