@@ -24,6 +24,7 @@ from keepstone.operations import (
     Revise,
 )
 from keepstone.protocols import Store
+from keepstone.testing._control_faults import CONTROL_FAULTS
 from keepstone.testing._entity_faults import ENTITY_FAULTS
 from keepstone.testing._later_faults import LATER_FAULTS
 from keepstone.testing._moment_faults import MOMENT_FAULTS
@@ -421,6 +422,7 @@ FAULTS: Mapping[str, Callable[[Store], Store]] = {
     **LATER_FAULTS,
     **MOMENT_FAULTS,
     **ENTITY_FAULTS,
+    **CONTROL_FAULTS,
     "categories ignored in a list": _CategoriesIgnored,
     "oldest category first": _OldestFirst,
     "new categories lost": _CategoriesLost,

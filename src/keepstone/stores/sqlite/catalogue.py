@@ -111,7 +111,7 @@ def _spoken_in(db: apsw.Connection, scope: Scope, before: int) -> Iterator[readi
         SELECT s.key, p.tenant, s.user_id, s.agent_id, s.app_id, s.run_id, s.kept,
                (SELECT x.recorded_at FROM messages x WHERE x.scope = s.key ORDER BY x.position LIMIT 1),
                (SELECT x.recorded_at FROM messages x WHERE x.scope = s.key ORDER BY x.position DESC LIMIT 1)
-        FROM scopes s JOIN partitions p ON p.id = s.partition
+        FROM scopes s CROSS JOIN partitions p ON p.id = s.partition
         WHERE s.kept > 0 AND {seen} AND p.tenant = :tenant AND s.key <= :high AND s.key >= :low
           AND EXISTS (SELECT 1 FROM messages x WHERE x.scope = s.key AND {NOT_SUPPRESSED})
         ORDER BY s.key DESC
@@ -224,13 +224,13 @@ def _tenant_place(_: apsw.Connection, scope: Scope, cursor: str | None) -> Place
     walk = f"""{CHANGE.replace("changes c", "changes c INDEXED BY changes_id", 1)}
                WHERE c.id < :before ORDER BY c.id DESC LIMIT :most"""
     if scope.is_empty:
-        of_scopes = "changes c ON c.key BETWEEN p.id << 32 AND p.id << 32 | 4294967295"
+        found = "partitions p CROSS JOIN changes c ON c.key BETWEEN p.id << 32 AND p.id << 32 | 4294967295"
     else:
-        of_scopes = """scopes s ON s.partition = p.id
+        found = """scopes s CROSS JOIN partitions p ON p.id = s.partition
             CROSS JOIN memories m INDEXED BY memories_statement ON m.scope = s.key
             CROSS JOIN changes c INDEXED BY changes_memory ON c.memory = m.key"""
     lookup = f"""{CHANGE} WHERE c.key IN (
-        SELECT c.key FROM partitions p CROSS JOIN {of_scopes}
+        SELECT c.key FROM {found}
         WHERE p.tenant = :tenant AND {seen} AND c.id < :before ORDER BY c.id DESC LIMIT :most
     ) ORDER BY c.id DESC"""
     return walk, lookup, {"tenant": scope.tenant, "before": before, **ids}, lambda row: f"i{row[1].hex()}"
