@@ -131,3 +131,17 @@ async def test_agreement_alone_finds_it(fault: str) -> None:
 
     with pytest.raises(AssertionError):
         await BY_NAME["agrees_with_the_reference"](make)
+
+
+@pytest.mark.parametrize(
+    "fault", ["pin ignored in events", "scope left out of events", "log quotes the retired", "days of everybody"]
+)
+async def test_agreement_of_catalogues_alone_finds_it(fault: str) -> None:
+    @asynccontextmanager
+    async def make() -> AsyncIterator[Store]:
+        store = FAULTS[fault](InMemoryStore())
+        yield store
+        await store.close()
+
+    with pytest.raises(AssertionError):
+        await BY_NAME["catalogues_agree"](make)

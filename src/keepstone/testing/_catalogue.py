@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
-from typing import TypeVar
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any, TypeVar
 
 from keepstone.control import Day, Event
 from keepstone.errors import InvalidRequestError, KeepstoneError
+from keepstone.logic.ids import partition
 from keepstone.operations import Applied, ArchivedMemory, Batch, Enqueue, Finish, Retire
-from keepstone.protocols import Store
-from keepstone.testing._agreement import same
-from keepstone.testing._chaos import BATCHES, SCOPES, Chaos
+from keepstone.protocols import JobQueue, Store
+from keepstone.testing._agreement import outcome, same
+from keepstone.testing._chaos import BATCHES, JOBS, SCOPES, VIEWS, Chaos
 from keepstone.testing._script import (
     ALICE,
     START,
@@ -23,6 +25,7 @@ from keepstone.testing._script import (
     catalogue_of,
     control_of,
     jobs_of,
+    reference,
     refused,
 )
 from keepstone.types import Action, LedgerMessage, Listing, Scope
@@ -358,3 +361,60 @@ async def ended_jobs_are_told(make_store: MakeStore) -> None:
         assert await queue.discard(ACME, None) == 0
         assert await queue.discard(Scope(user_id="bob"), None) == 1
         assert [j.id for j in await queue.jobs(Scope(), at=now)] == [jobs[1].id]
+
+
+async def catalogues_agree(make_store: MakeStore) -> None:
+    """After generated batches, erasures and leases, every listing and every event is that of the in-memory store."""
+    for seed in range(SEQUENCES):
+        async with make_store() as store, reference() as other:
+            chaos = Chaos(seed)
+            for step in range(BATCHES):
+                batch, where = chaos.batch(), f"sequence {seed}, step {step}"
+                done = await outcome(store.apply(batch)), await outcome(other.apply(batch))
+                same(done[0], done[1], f"outcomes of {batch}, {where}")
+                if isinstance(done[1], str):
+                    chaos.forget(batch)
+                if chaos.random.random() < 0.15:
+                    erasure = chaos.erasure()
+                    gone = await outcome(store.erase(*erasure)), await outcome(other.erase(*erasure))
+                    same(gone[0], gone[1], f"erase, {where}")
+                if chaos.random.random() < 0.3:
+                    at, end = chaos.script.now, chaos.random.choice(("done", "dead", "again"))
+                    for one in (store, other):
+                        await _one_job(jobs_of(one), at, end)
+            views = chaos.random.sample(VIEWS, 4)
+            seen = await catalogued(store, chaos.script, views), await catalogued(other, chaos.script, views)
+            for what in seen[1]:
+                same(seen[0][what], seen[1][what], f"{what}, sequence {seed}")
+
+
+async def _one_job(queue: JobQueue, at: datetime, end: str) -> None:
+    for job in await queue.claim(JOBS, 1, at, at + MINUTE):
+        if end == "done":
+            await queue.finish(job.id)
+        else:
+            await queue.retry(job.id, "the model was down", None if end == "dead" else at)
+
+
+async def catalogued(store: Store, script: Script, views: Sequence[Scope]) -> dict[str, Any]:
+    """Return what a store lists and tells, without what it may choose: ids of changes, the order of partitions."""
+    catalogue, control, tenant = catalogue_of(store), control_of(store), script.scope.tenant
+    ends = START - timedelta(days=9), START + timedelta(days=900)
+    owners = await pages(lambda c: catalogue.owners(tenant, cursor=c, limit=2))
+    seen: dict[str, Any] = {"owners": [o.to_dict() for o in owners]}
+    for scope in views:
+        view = replace(scope, tenant=tenant)
+        spoken_in = await pages(lambda c, view=view: catalogue.conversations(view, cursor=c, limit=2))  # type: ignore[misc]
+        seen[f"conversations of {view}"] = sorted(map(str, spoken_in))
+        said = await pages(lambda c, view=view: catalogue.transcript(view, cursor=c, limit=3))  # type: ignore[misc]
+        seen[f"transcript of {view}"] = sorted(said, key=lambda m: partition(m.scope))
+        log = await pages(lambda c, view=view: catalogue.log(view, cursor=c, limit=3))  # type: ignore[misc]
+        entries = [entry.to_dict() | {"id": None, "related_id": None, "inverse_of": None} for entry in log]
+        seen[f"log of {view}"] = entries if view.user_id is not None else sorted(entries, key=str)
+        seen[f"days of {view}"] = await catalogue.days(view, *ends)
+        seen[f"queue of {view}"] = await catalogue.queue_counts(view, script.now)
+        events = await control.events(view, limit=1_000)
+        seen[f"events of {view}"] = sorted(str(replace(e, sequence=0)) for e in events)
+        # Batches come in the order of commits; the scopes of one, and the sequences, in any.
+        seen[f"batches of {view}"] = [id for id, _ in groupby(e.batch_id for e in events if e.batch_id)]
+    return seen

@@ -100,6 +100,7 @@ CATALOGUE_LAWS: tuple[Law, ...] = (
     _catalogue.the_log_is_newest_first,
     _catalogue.days_add_up,
     _catalogue.days_outlive_what_is_erased,
+    _catalogue.catalogues_agree,
 )
 
 CONTROL_LAWS: tuple[Law, ...] = (
