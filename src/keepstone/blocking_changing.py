@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from keepstone import config
 from keepstone.changing import UNCHANGED
 from keepstone.contract import Clock, NewId
+from keepstone.jobs import JobWorker
 from keepstone.limits import DEFAULT_LIMITS, NO_SPENDING_LIMITS, Limits, SpendingLimits
 from keepstone.memory import AsyncMemory
 from keepstone.portal import portal
@@ -31,13 +32,14 @@ class BlockingChanging:
         embedder: Embedder | str | None = None,
         chat_model: object = None,
         tenant: str = "",
-        actor: str = "api",
+        actor: str | Callable[[], str] = "api",
         clock: Clock = config.utc_now,
         new_id: NewId | None = None,
         limits: Limits = DEFAULT_LIMITS,
         instructions: str | None = None,
         strategy: Strategy | str = "single_pass",
         spending: SpendingLimits = NO_SPENDING_LIMITS,
+        worker: JobWorker | None = None,
     ) -> None:
         self._memory = AsyncMemory(
             path,
@@ -52,6 +54,7 @@ class BlockingChanging:
             instructions=instructions,
             strategy=strategy,
             spending=spending,
+            worker=worker,
         )
 
     @property
@@ -63,6 +66,11 @@ class BlockingChanging:
     def chat_model(self) -> ChatModel | None:
         """What reads messages and proposes changes; None if nothing does."""
         return self._memory.chat_model
+
+    @property
+    def actor(self) -> str:
+        """Who the history says makes changes now."""
+        return self._memory.actor
 
     @property
     def embedder(self) -> Embedder | None:

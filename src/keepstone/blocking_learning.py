@@ -63,6 +63,26 @@ class BlockingLearning(BlockingDescribing):
         """
         return portal.call(self._memory.retry(job_id, user_id=user_id, agent_id=agent_id, app_id=app_id, run_id=run_id))
 
+    def discard(
+        self,
+        job_id: str | None = None,
+        *,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        app_id: str | None = None,
+        run_id: str | None = None,
+    ) -> int:
+        """Give a dead letter, or (None) all of a scope, up for good, and return how many.
+
+        Its messages stay; `reextract` reads them again.
+
+        Raises:
+            NotFoundError: the scope has no such dead letter.
+        """
+        return portal.call(
+            self._memory.discard(job_id, user_id=user_id, agent_id=agent_id, app_id=app_id, run_id=run_id)
+        )
+
     def usage(
         self,
         *,

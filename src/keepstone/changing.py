@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from keepstone.contract import Clock, NewId
 from keepstone.crediting import Credits
 from keepstone.errors import ConfigError, InvalidRequestError, NotFoundError, ScopeError
 from keepstone.ids import IdSource
+from keepstone.jobs import JobWorker
 from keepstone.limits import DEFAULT_LIMITS, NO_SPENDING_LIMITS, Limits, SpendingLimits
 from keepstone.logic import undo as undoing
 from keepstone.logic.ids import bucket
@@ -48,19 +49,20 @@ class Changing:
         embedder: Embedder | str | None = None,
         chat_model: object = None,
         tenant: str = "",
-        actor: str = "api",
+        actor: str | Callable[[], str] = "api",
         clock: Clock = config.utc_now,
         new_id: NewId | None = None,
         limits: Limits = DEFAULT_LIMITS,
         instructions: str | None = None,
         strategy: Strategy | str = "single_pass",
         spending: SpendingLimits = NO_SPENDING_LIMITS,
+        worker: JobWorker | None = None,
     ) -> None:
         if path is not None and store is not None:
             raise ConfigError("Give a path or a store, not both.")
         self._limits = limits
         self._tenant = tenant if tenant == "" else door.opaque(tenant, "tenant", limits)
-        self._actor = door.opaque(actor, "actor", limits)
+        self._actor = actor if callable(actor) else door.opaque(actor, "actor", limits)
         self._clock = clock
         self._new_id = new_id or IdSource()
         self._store = store if store is not None else providers.store(path, self._new_id)
@@ -69,6 +71,7 @@ class Changing:
         self._instructions = None if instructions is None else door.text(instructions, "instructions", limits)
         self._strategy = strategy if not isinstance(strategy, str) else door.one_of(strategy, "strategy", STRATEGIES)
         self._spending = spending
+        self._given_worker = worker
         self._recalled = Recalled()
         self._credits = Credits()
         self._space = VectorSpace(self._store, providers.embedder(embedder), self._tenant)
@@ -85,6 +88,11 @@ class Changing:
             # Only who asks for it needs the model that the environment names to be there.
             self._chat_model, self._is_default_model = providers.chat_model(None), False
         return self._chat_model
+
+    @property
+    def actor(self) -> str:
+        """Who the history says makes changes now."""
+        return door.opaque(self._actor(), "actor", self._limits) if callable(self._actor) else self._actor
 
     @property
     def embedder(self) -> Embedder | None:
@@ -300,7 +308,7 @@ class Changing:
             id=self._new_id(now, bucket(scope)),
             tenant=self._tenant,
             at=now,
-            actor=self._actor,
+            actor=self.actor,
             operations=tuple(operations),
             reason=None if reason is None else door.text(reason, "reason", self._limits),
             embedder=embedder.key if embedder is not None else None,

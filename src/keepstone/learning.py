@@ -13,7 +13,7 @@ from keepstone.contract import Job
 from keepstone.crediting import strengthen
 from keepstone.describing import Describing
 from keepstone.errors import ConfigError, NotFoundError, StoreError
-from keepstone.jobs import Worker
+from keepstone.jobs import JobWorker, Worker
 from keepstone.operations import Feedback
 from keepstone.protocols import ChatModel, JobQueue
 from keepstone.queueing import DISTIL, Wish
@@ -98,6 +98,29 @@ class Learning(Describing):
             raise NotFoundError(f"No dead letter {job_id} in this scope.")
         return revived
 
+    async def discard(
+        self,
+        job_id: str | None = None,
+        *,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        app_id: str | None = None,
+        run_id: str | None = None,
+    ) -> int:
+        """Give a dead letter, or (None) all of a scope, up for good, and return how many.
+
+        Its messages stay; `reextract` reads them again.
+
+        Raises:
+            NotFoundError: the scope has no such dead letter.
+        """
+        scope = self._optional_scope(user_id, agent_id, app_id, run_id)
+        id = None if job_id is None else self._id(job_id)
+        gone = await self._queue().discard(scope, id)
+        if id is not None and not gone:
+            raise NotFoundError(f"No dead letter {job_id} in this scope.")
+        return gone
+
     async def usage(
         self,
         *,
@@ -179,7 +202,7 @@ class Learning(Describing):
             # The words are durable; only what became of the jobs cannot be told.
             return Distillation(status="pending", reason=f"{type(error).__name__}: {error}", job_ids=tuple(job_ids))
 
-    async def _come_of(self, id: str, scope: Scope, worker: Worker) -> Distillation:
+    async def _come_of(self, id: str, scope: Scope, worker: JobWorker) -> Distillation:
         part = worker.result(id)
         there = next(iter(await self._queue().jobs(scope, [id], at=self._clock())), None)
         if there is not None and there.state != "dead":
@@ -210,11 +233,13 @@ class Learning(Describing):
             raise ConfigError(f"{type(self._store).__name__} keeps no jobs: distillation needs a store with a queue.")
         return self._store
 
-    def _worker(self) -> Worker | None:
+    def _worker(self) -> JobWorker | None:
         if self.chat_model is None:
             return None
+        if self._given_worker is not None:
+            return self._given_worker
         if self._queue_worker is None:
-            self._queue_worker = Worker(self._queue(), self._tenant, (DISTIL,), self._work, self._clock)
+            self._queue_worker = Worker(self._queue(), (DISTIL,), self._work, self._clock)
         return self._queue_worker
 
     async def _work(self, job: Job) -> Distillation:
@@ -232,9 +257,14 @@ class Learning(Describing):
             model=model,
             strategy=strategies.strategy(strategy),
             new_id=self._new_id,
-            actor=self._actor,
+            actor=self.actor,
             limits=self._spending,
         )
+
+
+async def work(memory: Learning, job: Job) -> Distillation:
+    """Do a job with the chat model, strategy and limits of *memory*: for workers that serve several memories."""
+    return await memory._work(job)
 
 
 def _together(parts: Sequence[Distillation]) -> Distillation:

@@ -32,7 +32,8 @@ class AsyncMemory(Revising):
     `AsyncMemory()` keeps one SQLite file in the user's data folder (or `KEEPSTONE_HOME`), embeds on this device and
     needs no key. *path* is another file. *store*, *embedder*, *chat_model*, *clock* and *new_id* take objects;
     *embedder* and *chat_model* also names such as "local" or "openai:text-embedding-3-small". *tenant* sets a
-    project apart from all others in the same store; *actor* is who the history says made the changes.
+    project apart from all others in the same store; *actor* is who the history says made the changes, or a function
+    that tells it at each change. *worker* does the jobs in the place of this memory.
 
     Nothing is opened before the first verb. May be used from any thread and event loop, and after a fork.
     """
@@ -95,7 +96,7 @@ class AsyncMemory(Revising):
         )
         embedder = await self._space.agreed()
         result, jobs = await ingest.add(
-            self._store, embedder, request, now=self._clock(), new_id=self._new_id, actor=self._actor
+            self._store, embedder, request, now=self._clock(), new_id=self._new_id, actor=self.actor
         )
         await self._strengthen_recalled(scope)
         if request.wish is None:
