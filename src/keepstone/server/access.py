@@ -183,6 +183,35 @@ class Principal:
         """
         return Scope(tenant=self.tenant, **self.ids(user_id=user_id, agent_id=agent_id, app_id=app_id, run_id=run_id))
 
+    @property
+    def reach(self) -> str | None:
+        """The tenant whose keys and audit it may look at; None is all of them."""
+        return None if self.tenant == ROOT_TENANT and not self.is_pinned else self.tenant
+
+    def tenant_of(self, given: str | None) -> str:
+        """Return the tenant *given*, by default the key's own.
+
+        Raises:
+            ForbiddenError: it is another than the key's, and the key is not of the tenant that runs the server.
+        """
+        if given is None or given == self.tenant:
+            return self.tenant
+        if self.reach is not None:
+            raise ForbiddenError("This key is of another tenant.")
+        return given
+
+    def check_grant(self, role: Role, pin: Scope) -> None:
+        """Let pass a new key with *role*, held to *pin*, if it may do no more than this one.
+
+        Raises:
+            ForbiddenError: it has a higher role, is of another tenant, or is not held to what this one is held to.
+        """
+        if not self.key.role.covers(role):
+            raise ForbiddenError(f"A key with the role {self.key.role} cannot make one with {role}.")
+        self.tenant_of(pin.tenant)
+        if self.is_pinned and not self.key.pin.sees(pin):
+            raise ForbiddenError("A key that is pinned to a scope cannot make one beyond it.")
+
     def through(self, surface: str) -> Principal:
         """Return the same principal on another surface."""
         return replace(self, surface=surface)

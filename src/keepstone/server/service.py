@@ -18,6 +18,8 @@ from keepstone.results import Distillation
 from keepstone.server.access import Principal
 from keepstone.server.auditing import Auditor
 from keepstone.server.keys import KeyRing
+from keepstone.server.limiting import Limiter
+from keepstone.server.metrics import Metrics
 from keepstone.server.permitted import permitted
 from keepstone.server.settings import Settings
 
@@ -48,6 +50,8 @@ class Service:
         self.embedder = embedder or providers.embedder(settings.embedder)
         self.chat_model = chat_model or providers.chat_model(settings.chat_model)
         self.keys = KeyRing(self.control, clock, self.new_id)
+        self.limiter = Limiter(settings)
+        self.metrics = Metrics()
         self.auditor = Auditor(self.control, with_reads=settings.audit_reads)
         self.pool = WorkerPool(_queue(self.store), (DISTIL,), self._work, clock, concurrency=settings.workers)
         self._memories: dict[str, AsyncMemory] = {}
