@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TypedDict
 
+from keepstone import door
 from keepstone.control import ApiKey, Role
+from keepstone.limits import DEFAULT_LIMITS
 from keepstone.server.problems import ForbiddenError
 from keepstone.types import OWNER_KINDS, Scope
 
@@ -160,8 +162,9 @@ class Principal:
 
         Raises:
             ForbiddenError: an id is another than the pinned one.
+            ScopeError: an id cannot be one.
         """
-        given = (user_id, agent_id, app_id, run_id)
+        given = door.scope(self.tenant, (user_id, agent_id, app_id, run_id), DEFAULT_LIMITS).ids
         for name, id, pin in zip(OWNER_KINDS, given, self.key.pin.ids, strict=True):
             if pin is not None and id is not None and id != pin:
                 raise ForbiddenError(f"This key is pinned to one {name}_id, and this is another.")
@@ -180,6 +183,7 @@ class Principal:
 
         Raises:
             ForbiddenError: an id is another than the pinned one.
+            ScopeError: an id cannot be one.
         """
         return Scope(tenant=self.tenant, **self.ids(user_id=user_id, agent_id=agent_id, app_id=app_id, run_id=run_id))
 

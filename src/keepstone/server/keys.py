@@ -117,6 +117,10 @@ class KeyRing:
             old.tenant, old.name, old.role, pin=old.pin, expires_at=old.expires_at, replaces=old.id
         )
 
+    def forget(self) -> None:
+        """Look every key up anew."""
+        self._cached.clear()
+
     async def has_any(self) -> bool:
         """Whether the server has a valid key with the role admin of the tenant that runs it."""
         cursor = None

@@ -10,13 +10,14 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from keepstone.control import AuditEntry
 from keepstone.errors import KeepstoneError
 from keepstone.server import bodies
 from keepstone.server import service as services
 from keepstone.server.access import OPERATIONS, Principal
-from keepstone.server.problems import UnauthenticatedError, of_error, request_id
+from keepstone.server.problems import RefusedError, UnauthenticatedError, of_error, request_id
 from keepstone.server.replaying import replayed
 from keepstone.server.service import Service
 from keepstone.types import Scope
@@ -95,6 +96,8 @@ class GuardedRoute(APIRoute):
             response = self.refusal(request, await service.limiter.failed(address) or error)
         except KeepstoneError as error:
             response = self.refusal(request, error)
+        except ClientDisconnect:
+            response = self.refusal(request, RefusedError(400, "The client left before the end of its request."))
         response.headers.update(headers)
         return response
 

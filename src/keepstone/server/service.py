@@ -15,12 +15,14 @@ from keepstone.memory import AsyncMemory
 from keepstone.protocols import Catalogue, ChatModel, ControlPlane, Embedder, JobQueue, Store
 from keepstone.queueing import DISTIL
 from keepstone.results import Distillation
-from keepstone.server.access import Principal
+from keepstone.server.access import ROOT_TENANT, Principal
 from keepstone.server.auditing import Auditor
+from keepstone.server.drafts import Drafts
 from keepstone.server.keys import KeyRing
 from keepstone.server.limiting import Limiter
 from keepstone.server.metrics import Metrics
 from keepstone.server.permitted import permitted
+from keepstone.server.reembedder import Progress, Reembedder
 from keepstone.server.settings import Settings
 
 # Who makes changes: set for the time of a request, and for a job from whoever asked for it.
@@ -52,6 +54,8 @@ class Service:
         self.keys = KeyRing(self.control, clock, self.new_id)
         self.limiter = Limiter(settings)
         self.metrics = Metrics()
+        self.drafts = Drafts(clock, self.new_id)
+        self.reembedder = Reembedder(self._move)
         self.auditor = Auditor(self.control, with_reads=settings.audit_reads)
         self.pool = WorkerPool(_queue(self.store), (DISTIL,), self._work, clock, concurrency=settings.workers)
         self._memories: dict[str, AsyncMemory] = {}
@@ -80,6 +84,11 @@ class Service:
             )
         return found
 
+    async def forget_memory(self, tenant: str) -> None:
+        """Erase everything that a tenant has in memory."""
+        await self.memory_of(tenant).reset(confirm=True)
+        del self._memories[tenant]
+
     async def start(self) -> None:
         """Begin the work behind: jobs, audit, and what `in_background` was given."""
         if self.chat_model is not None:
@@ -96,11 +105,18 @@ class Service:
     async def stop(self) -> None:
         """Finish or give back what is being done, write what was put off, and close the store."""
         await self.pool.close(self.settings.drain_seconds)
+        await self.reembedder.close()
         await self.keys.close()
         await self.auditor.close()
         for memory in self._memories.values():
             await memory.close()
         await self.store.close()
+
+    async def _move(self, progress: Progress) -> int:
+        made = await self.memory_of(ROOT_TENANT).reembed(progress=progress)
+        # The others agree anew with what the store holds now.
+        self._memories.clear()
+        return made
 
     async def _work(self, job: Job) -> Distillation:
         actor.set("worker")
