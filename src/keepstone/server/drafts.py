@@ -10,6 +10,7 @@ from keepstone.contract import Clock, NewId
 from keepstone.drafts import Reextraction
 from keepstone.errors import NotFoundError
 from keepstone.logic.ids import bucket
+from keepstone.server.tailing import Told
 
 KEPT = timedelta(hours=1)
 DRAFTS_MAX = 100
@@ -62,10 +63,22 @@ class Drafts:
         self.get(key_id, id)
         del self._kept[id]
 
-    def drop_of(self, tenant: str) -> None:
-        """Forget all drafts of a tenant: something was erased there, and they may say it."""
-        for id in [i for i, draft in self._kept.items() if draft.found.scope.tenant == tenant]:
-            del self._kept[id]
+    @property
+    def tenants(self) -> set[str]:
+        """Whose drafts there are."""
+        return {draft.found.scope.tenant for draft in self._kept.values()}
+
+    @property
+    def wants_changes(self) -> bool:
+        """What an event changed does not count."""
+        return False
+
+    def take(self, told: Told) -> None:
+        """Forget all drafts of a tenant when something is erased there: they may say it."""
+        if told.event.kind in ("erased", "reset"):
+            tenant = told.event.scope.tenant
+            for id in [i for i, draft in self._kept.items() if draft.found.scope.tenant == tenant]:
+                del self._kept[id]
 
     def trim(self) -> None:
         """Forget what is too old."""

@@ -24,6 +24,8 @@ from keepstone.types import Scope
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
 # Where a route's operation stands in the OpenAPI document.
 OPERATION = "x-keepstone-operation"
 
@@ -63,6 +65,8 @@ class GuardedRoute(APIRoute):
             try:
                 response = await self._guarded(request, service, inner)
                 status = response.status_code
+                if request.method not in SAFE_METHODS:
+                    service.tail.poke()
             except RequestValidationError:
                 status = 422
                 raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextvars import ContextVar
+from datetime import timedelta
 
 from keepstone import config, learning, providers
 from keepstone.contract import Clock, Job, NewId
@@ -23,7 +24,13 @@ from keepstone.server.limiting import Limiter
 from keepstone.server.metrics import Metrics
 from keepstone.server.permitted import permitted
 from keepstone.server.reembedder import Progress, Reembedder
+from keepstone.server.repeating import Repeating
 from keepstone.server.settings import Settings
+from keepstone.server.streams import Streams
+from keepstone.server.tailing import Tail
+from keepstone.server.webhooks import Dispatcher
+
+TRIM_SECONDS = 3_600.0
 
 # Who makes changes: set for the time of a request, and for a job from whoever asked for it.
 actor: ContextVar[str] = ContextVar("keepstone_actor", default="server")
@@ -56,6 +63,14 @@ class Service:
         self.metrics = Metrics()
         self.drafts = Drafts(clock, self.new_id)
         self.reembedder = Reembedder(self._move)
+        self.tail = Tail(self.control, self.store)
+        self.tail.add(self.drafts)
+        self.streams = Streams(self.control, self.tail)
+        self.dispatcher = Dispatcher(
+            self.control, self.store, clock, self.metrics, to_private_hosts=settings.webhooks_to_private_hosts
+        )
+        self.tail.when_grown(self.dispatcher.grown)
+        self._trimming = Repeating("trim", self._trim, TRIM_SECONDS)
         self.auditor = Auditor(self.control, with_reads=settings.audit_reads)
         self.pool = WorkerPool(_queue(self.store), (DISTIL,), self._work, clock, concurrency=settings.workers)
         self._memories: dict[str, AsyncMemory] = {}
@@ -95,8 +110,15 @@ class Service:
             self.pool.start()
         self.auditor.start()
         self.keys.start()
+        self.tail.start()
+        self.dispatcher.start()
+        self._trimming.start()
         for begin in self._starting:
             begin()
+
+    def ending(self) -> None:
+        """End what would go on for ever: called when the process is to stop, before connections are waited for."""
+        self.streams.end()
 
     def at_start(self, begin: Callable[[], None]) -> None:
         """Call *begin* in the loop that serves, when it starts."""
@@ -104,6 +126,10 @@ class Service:
 
     async def stop(self) -> None:
         """Finish or give back what is being done, write what was put off, and close the store."""
+        self.ending()
+        await self.dispatcher.close()
+        await self.tail.close()
+        await self._trimming.close()
         await self.pool.close(self.settings.drain_seconds)
         await self.reembedder.close()
         await self.keys.close()
@@ -111,6 +137,12 @@ class Service:
         for memory in self._memories.values():
             await memory.close()
         await self.store.close()
+
+    async def _trim(self) -> None:
+        """Remove what is older than anything is kept."""
+        days = max(self.settings.events_days, self.settings.audit_days)
+        await self.control.trim(self.clock() - timedelta(days=days))
+        self.drafts.trim()
 
     async def _move(self, progress: Progress) -> int:
         made = await self.memory_of(ROOT_TENANT).reembed(progress=progress)

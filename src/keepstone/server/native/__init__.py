@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from keepstone.server.native import (
     about,
     changing,
+    events,
     keys,
     learning,
     looking,
@@ -17,6 +18,7 @@ from keepstone.server.native import (
     reading,
     rederiving,
     tenants,
+    webhooks,
 )
 from keepstone.server.problems import Problem
 
@@ -41,6 +43,19 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 def router() -> APIRouter:
     """Return all routes of the native interface."""
     every = APIRouter(prefix=PREFIX, responses=_PROBLEMS)
-    for part in (about, reading, changing, looking, learning, rederiving, moving, keys, tenants, operating):
+    for part in (
+        about,
+        reading,
+        changing,
+        looking,
+        learning,
+        rederiving,
+        moving,
+        events,
+        webhooks,
+        keys,
+        tenants,
+        operating,
+    ):
         every.include_router(part.router)
     return every
