@@ -55,6 +55,18 @@ class Serving:
         return made
 
 
+class _Server(uvicorn.Server):
+    """Ends what streams before it waits for connections, as the real one does."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._service.ending()
+        await super().shutdown(sockets)
+
+
 @contextmanager
 def serving(
     *,
@@ -82,7 +94,7 @@ def serving(
                 chat_model=chat_model,
             )
             config = uvicorn.Config(create_app(service), log_config=None, lifespan="on", ws="none")
-            server = uvicorn.Server(config)
+            server = _Server(config, service)
             servers.append(server)
             started.append((service, asyncio.get_running_loop()))
             ready.set()
