@@ -23,6 +23,7 @@ from keepstone.cli import (
     reading,
     recording,
     revising,
+    serving,
     writing,
 )
 from keepstone.errors import InvalidRequestError, KeepstoneError
@@ -76,6 +77,8 @@ for name, command in (
     ("reextract", revising.reextract),
     ("consolidate", revising.consolidate),
     ("reembed", moving.reembed),
+    ("serve", serving.serve),
+    ("worker", serving.worker),
     ("doctor", checking.doctor),
     ("reset", writing.reset),
 ):
@@ -83,6 +86,7 @@ for name, command in (
 evaluating.app.command("record")(recording.record)
 evaluating.app.command("gates")(recording.gates)
 app.add_typer(naming.app)
+app.add_typer(serving.app)
 app.add_typer(evaluating.app)
 
 

@@ -228,6 +228,15 @@ def verdicts(found: Iterable[tuple[bool, str, str, str]]) -> None:
     _stdout().print(table)
 
 
+def settings(found: Iterable[tuple[str, Any, str]]) -> None:
+    """Show settings: the name, the value, and where it comes from."""
+    table = _table("setting", "value", "from")
+    for name, value, source in found:
+        said = "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        table.add_row(name, Text(_clean(said)), Text(_clean(source), style="dim" if source == "default" else ""))
+    _stdout().print(table)
+
+
 @contextmanager
 def progress(what: str) -> Iterator[Report | None]:
     """Show a bar on stderr, moved by what this yields; None where stderr is no terminal."""
