@@ -13,9 +13,11 @@ from typer.core import TyperGroup
 
 import keepstone
 from keepstone.cli import (
+    backing_up,
     checking,
     describing,
     evaluating,
+    keys,
     learning,
     moving,
     naming,
@@ -79,6 +81,8 @@ for name, command in (
     ("reembed", moving.reembed),
     ("serve", serving.serve),
     ("worker", serving.worker),
+    ("backup", backing_up.backup),
+    ("restore", backing_up.restore),
     ("doctor", checking.doctor),
     ("reset", writing.reset),
 ):
@@ -87,6 +91,8 @@ evaluating.app.command("record")(recording.record)
 evaluating.app.command("gates")(recording.gates)
 app.add_typer(naming.app)
 app.add_typer(serving.app)
+app.add_typer(keys.keys)
+app.add_typer(keys.tenants)
 app.add_typer(evaluating.app)
 
 

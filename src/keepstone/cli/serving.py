@@ -11,11 +11,10 @@ import typer
 import keepstone
 from keepstone import config
 from keepstone.cli import options, output
-from keepstone.cli.running import need_server
+from keepstone.cli.running import missing_for_server, need_server
 
 if TYPE_CHECKING:
     from keepstone.server.configuring import Configured
-    from keepstone.server.settings import Settings
     from keepstone.server.starting import Started
 
 app = typer.Typer(name="config", help="The settings of a server: where each comes from.", no_args_is_help=True)
@@ -123,7 +122,9 @@ def worker(
         raise typer.BadParameter("a worker that does no jobs is none.", param_hint="--concurrency")
     logs.configure(settings.log_format, settings.log_level)
     done_at_once = f"{settings.workers} jobs at once" if settings.workers > 1 else "one job at a time"
-    asyncio.run(starting.work(settings, lambda: output.line(f"Working on {_file(settings)}, {done_at_once}.")))
+    asyncio.run(
+        starting.work(settings, lambda: output.line(f"Working on {store_path(settings.store)}, {done_at_once}."))
+    )
 
 
 @app.command("show")
@@ -142,15 +143,18 @@ def show(as_json: options.Json = False, more: options.Set = None) -> None:
     output.note(f"The user's file is {config.user_file()}.")
 
 
+def store_path(given: Path | None) -> Path:
+    """Return the file that is given, else the one that a server started here would use."""
+    if given is None and not missing_for_server():
+        given = _configured(None).settings.store
+    return given.expanduser() if given is not None else config.default_path()
+
+
 def _configured(more: list[str] | None, **flags: Any) -> Configured:
     from keepstone.server import configuring
 
     given = {name: value for name, value in flags.items() if value is not None}
     return configuring.configure({**configuring.assignments(more or ()), **given})
-
-
-def _file(settings: Settings) -> Path:
-    return settings.store or config.default_path()
 
 
 def _announce(started: Started) -> None:
@@ -164,7 +168,7 @@ def _announce(started: Started) -> None:
         ("Mem0 OSS", "/mem0-oss", settings.mem0_oss),
         ("Proxy", "/v1", settings.proxy),
     )
-    output.line(f"Keepstone {keepstone.__version__} serves {_file(settings)}\n")
+    output.line(f"Keepstone {keepstone.__version__} serves {store_path(settings.store)}\n")
     for name, path, is_on in places:
         if is_on:
             output.line(f"  {name:<10} {url}{path}")
