@@ -55,6 +55,8 @@ def configure(format: str, level: str, stream: TextIO | None = None) -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.setLevel(least if name == "keepstone" else max(least, logging.INFO))
+    # It writes paths and queries as they came; our own line for each request has the pattern of the route.
+    logging.getLogger("uvicorn.access").setLevel(logging.CRITICAL)
     logging.captureWarnings(True)
 
 
