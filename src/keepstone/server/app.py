@@ -40,6 +40,10 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     app.include_router(health)
     app.include_router(native.router())
+    if service.settings.dashboard:
+        from keepstone.server import ui
+
+        app.include_router(ui.router())
     problems.install(app)
     app.add_middleware(Surroundings, settings=service.settings)
     return app
