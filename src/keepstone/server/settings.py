@@ -44,6 +44,7 @@ class Settings:
     mem0: bool = True
     mem0_oss: bool = True
     mcp: bool = True
+    mcp_profile: str = "keepstone"
     dashboard: bool = True
     proxy: bool = True
     proxy_upstream: str = "https://api.openai.com/v1"
