@@ -17,6 +17,7 @@ from keepstone.cli import (
     describing,
     evaluating,
     learning,
+    mcp_,
     moving,
     naming,
     output,
@@ -82,6 +83,7 @@ for name, command in (
     app.command(name)(command)
 evaluating.app.command("record")(recording.record)
 evaluating.app.command("gates")(recording.gates)
+app.add_typer(mcp_.app)
 app.add_typer(naming.app)
 app.add_typer(evaluating.app)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import quote, unquote
@@ -21,10 +22,12 @@ from mcp_types import (
     TextResourceContents,
 )
 
-from keepstone.errors import InvalidRequestError, KeepstoneError, NotFoundError
+from keepstone.errors import InvalidRequestError, KeepstoneError
 from keepstone.server import problems
-from keepstone.server.mcp.calling import Caller
+from keepstone.server.mcp.calling import UNEXPECTED, Caller
 from keepstone.server.mcp.shapes import Changed
+
+log = logging.getLogger("keepstone.server")
 
 CHANGES = 50
 TOKENS = 1000
@@ -160,7 +163,12 @@ async def _answered(caller: Caller, operation: str, told: Callable[[], Awaitable
         return await told()
     except KeepstoneError as error:
         status = problems.status_of(error)
-        is_theirs = status < 500 or isinstance(error, NotFoundError)
-        raise RefusedOfferError(problems.detail_of(error), INVALID_PARAMS if is_theirs else INTERNAL_ERROR) from error
+        code = INVALID_PARAMS if status < 500 else INTERNAL_ERROR
+        raise RefusedOfferError(problems.detail_of(error), code) from error
+    except Exception as error:
+        # A fault of ours, whose text could hold what was said.
+        status = 500
+        log.error("The operation %s failed over MCP: %s", operation, type(error).__name__)
+        raise RefusedOfferError(UNEXPECTED, INTERNAL_ERROR) from None
     finally:
         caller.enter(operation, status)
