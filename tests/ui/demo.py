@@ -90,7 +90,9 @@ async def _changed(server: Serving, clock: FakeClock) -> None:
     coffee = by_text["User likes coffee without sugar."]
     await memory.update(coffee.id, text="User likes black coffee without sugar, and never after four o'clock.")
     clock.advance(timedelta(hours=1))
-    await memory.update(coffee.id, text="User likes strong black coffee, and never after three o'clock.", reason="told so")
+    await memory.update(
+        coffee.id, text="User likes strong black coffee, and never after three o'clock.", reason="told so"
+    )
     tea = by_text["用户喜欢喝龙井茶。"]
     await memory.update(tea.id, text="用户喜欢在下午喝明前龙井茶，不加糖。", reason="用户更正")
     taken = await memory.delete(by_text["User works as a ceramics teacher in Porto."].id, reason="asked to")

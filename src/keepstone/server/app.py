@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
@@ -13,17 +14,23 @@ from keepstone.server.health import router as health
 from keepstone.server.middleware import Surroundings
 from keepstone.server.service import Service
 
+if TYPE_CHECKING:
+    from keepstone.server.mcp.http import McpFace
+
 DESCRIPTION = "Memory for applications built on language models: what was said, found again."
 
 
 def create_app(service: Service) -> FastAPI:
     """Return the application over *service*, which starts and stops with it."""
 
+    face = _mcp(service) if service.settings.mcp else None
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await service.start()
         try:
-            yield
+            async with face.running() if face is not None else nullcontext():
+                yield
         finally:
             await service.stop()
 
@@ -44,6 +51,15 @@ def create_app(service: Service) -> FastAPI:
         from keepstone.server import ui
 
         app.include_router(ui.router())
+    if face is not None:
+        app.include_router(face.router())
     problems.install(app)
     app.add_middleware(Surroundings, settings=service.settings)
     return app
+
+
+def _mcp(service: Service) -> McpFace:
+    # The SDK takes long to import, and a server may do without.
+    from keepstone.server.mcp.http import McpFace
+
+    return McpFace(service)
