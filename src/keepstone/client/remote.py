@@ -33,9 +33,16 @@ def verb(method: Waiting[P, R], http: str, pattern: str, *, waits: str | None = 
 
     @wraps(method, assigned=("__name__", "__doc__"))
     async def asked(self: Any, /, *args: P.args, **named: P.kwargs) -> R:
-        bound = dict(form.bind(self, *args, **named).arguments)
-        del bound["self"]
-        given = sending.arguments(bound)
+        bound = form.bind(self, *args, **named)
+        bound.apply_defaults()
+        # What is None and by default so is not said; `expires_at=None` of an update says something.
+        given = sending.arguments(
+            {
+                n: v
+                for n, v in bound.arguments.items()
+                if n != "self" and (v, form.parameters[n].default) != (None, None)
+            }
+        )
         seconds = 0.0
         if waits is not None:
             wanted = given.get(waits)

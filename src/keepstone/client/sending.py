@@ -49,6 +49,10 @@ def moment(what: str) -> Callable[[datetime | str | None], str | None]:
     return written
 
 
+def _count(what: str, most: int) -> Callable[[Any], int]:
+    return lambda given: door.count(given, what, most)
+
+
 def _no_counter(given: Any) -> None:
     raise InvalidRequestError("counter is a function, which cannot be sent: over a server, its own estimate counts.")
 
@@ -80,6 +84,9 @@ _FORMS: dict[str, Callable[[Any], Any]] = {
     **{name: _opaque(name) for name in ("id", "into", "job_id", "cursor", "idempotency_key")},
     **{name: moment(name) for name in ("expires_at", "as_of", "known_at", "since", "until")},
     **{name: _seconds(name) for name in ("wait", "timeout")},
+    "limit": _count("limit", LIMITS.page_items_max),
+    "max_tokens": _count("max_tokens", LIMITS.context_tokens_max),
+    "min_score": lambda given: door.share(given, "min_score"),
     "expect": _ids,
     "ids": _ids,
     "counter": _no_counter,
@@ -95,7 +102,7 @@ def arguments(given: Mapping[str, Any]) -> dict[str, Any]:
     """
     door.scope("", [given.get(name) for name in SCOPE_IDS], LIMITS)
     return {
-        name: value if value is None or name not in _FORMS else _FORMS[name](value)
+        name: _FORMS[name](value) if name in _FORMS else value
         for name, value in given.items()
         if not (name == "expires_at" and value is UNCHANGED)
     }
