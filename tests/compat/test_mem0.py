@@ -30,12 +30,12 @@ def ids(answer: dict[str, Any]) -> list[str]:
 def test_what_is_added_is_searched_and_listed(memory: Memory) -> None:
     said = [
         {"role": "user", "content": "I restore old radios.", "name": "Ana"},
-        {"role": "assistant", "content": "Oh!"},
+        {"role": "assistant", "content": "Which ones?"},
     ]
     added = memory.add(said, user_id="ana", metadata={"topic": "radios", "user_id": "ben"})
     assert [(r["memory"], r["event"], r["role"]) for r in added["results"]] == [
         ("I restore old radios.", "ADD", "user"),
-        ("Oh.", "ADD", "assistant"),
+        ("Which ones?", "ADD", "assistant"),
     ]
     found = memory.search("old radios", filters=ANA, explain=True)["results"][0]
     assert found["id"] == added["results"][0]["id"]
