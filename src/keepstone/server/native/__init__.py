@@ -24,7 +24,7 @@ from keepstone.server.problems import Problem
 
 PREFIX = "/api/v1"
 
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
+PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "content": {"application/problem+json": {}}, "description": description}
     for status, description in (
         (400, "The request cannot be understood."),
@@ -42,7 +42,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 def router() -> APIRouter:
     """Return all routes of the native interface."""
-    every = APIRouter(prefix=PREFIX, responses=_PROBLEMS)
+    every = APIRouter(prefix=PREFIX, responses=PROBLEMS)
     for part in (
         about,
         reading,
