@@ -13,16 +13,20 @@ from typer.core import TyperGroup
 
 import keepstone
 from keepstone.cli import (
+    backing_up,
     checking,
     describing,
     evaluating,
+    keys,
     learning,
+    mcp_,
     moving,
     naming,
     output,
     reading,
     recording,
     revising,
+    serving,
     writing,
 )
 from keepstone.errors import InvalidRequestError, KeepstoneError
@@ -76,13 +80,21 @@ for name, command in (
     ("reextract", revising.reextract),
     ("consolidate", revising.consolidate),
     ("reembed", moving.reembed),
+    ("serve", serving.serve),
+    ("worker", serving.worker),
+    ("backup", backing_up.backup),
+    ("restore", backing_up.restore),
     ("doctor", checking.doctor),
     ("reset", writing.reset),
 ):
     app.command(name)(command)
 evaluating.app.command("record")(recording.record)
 evaluating.app.command("gates")(recording.gates)
+app.add_typer(mcp_.app)
 app.add_typer(naming.app)
+app.add_typer(serving.app)
+app.add_typer(keys.keys)
+app.add_typer(keys.tenants)
 app.add_typer(evaluating.app)
 
 

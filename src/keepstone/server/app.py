@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
 import keepstone
-from keepstone.server import native, problems
+from keepstone.server import mem0, native, problems
 from keepstone.server.health import router as health
 from keepstone.server.middleware import Surroundings
 from keepstone.server.service import Service
+
+if TYPE_CHECKING:
+    from keepstone.server.mcp.http import McpFace
 
 DESCRIPTION = "Memory for applications built on language models: what was said, found again."
 
@@ -19,11 +23,14 @@ DESCRIPTION = "Memory for applications built on language models: what was said, 
 def create_app(service: Service) -> FastAPI:
     """Return the application over *service*, which starts and stops with it."""
 
+    face = _mcp(service) if service.settings.mcp else None
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await service.start()
         try:
-            yield
+            async with face.running() if face is not None else nullcontext():
+                yield
         finally:
             await service.stop()
 
@@ -40,10 +47,23 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     app.include_router(health)
     app.include_router(native.router())
+    if service.settings.mem0:
+        app.include_router(mem0.hosted())
+    if service.settings.mem0_oss:
+        app.include_router(mem0.open_source())
     if service.settings.dashboard:
         from keepstone.server import ui
 
         app.include_router(ui.router())
+    if face is not None:
+        app.include_router(face.router())
     problems.install(app)
     app.add_middleware(Surroundings, settings=service.settings)
     return app
+
+
+def _mcp(service: Service) -> McpFace:
+    # The SDK takes long to import, and a server may do without.
+    from keepstone.server.mcp.http import McpFace
+
+    return McpFace(service)
