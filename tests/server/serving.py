@@ -12,6 +12,8 @@ from typing import Any
 import httpx2
 import uvicorn
 
+from keepstone import config
+from keepstone.contract import Clock
 from keepstone.control import ApiKey, Role
 from keepstone.protocols import ChatModel, Embedder, Store
 from keepstone.server.app import create_app
@@ -55,16 +57,30 @@ class Serving:
         return made
 
 
+class _Server(uvicorn.Server):
+    """Ends what streams before it waits for connections, as the real one does."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._service.ending()
+        await super().shutdown(sockets)
+
+
 @contextmanager
 def serving(
     *,
     store: Store | None = None,
     embedder: Embedder | None = None,
     chat_model: ChatModel | None = None,
+    clock: Clock = config.utc_now,
     **settings: Any,
 ) -> Iterator[Serving]:
     """Serve a store (by default an empty one in memory) until the block ends."""
-    with socket.socket() as listening:
+    # With the protocol stated, the event loop turns the delay of small packets off.
+    with socket.socket(proto=socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]
         given = Settings(port=port, **settings)
@@ -79,9 +95,10 @@ def serving(
                 store=store if store is not None else InMemoryStore(),
                 embedder=embedder or HashingEmbedder(),
                 chat_model=chat_model,
+                clock=clock,
             )
-            config = uvicorn.Config(create_app(service), log_config=None, lifespan="on", ws="none")
-            server = uvicorn.Server(config)
+            running = uvicorn.Config(create_app(service), log_config=None, lifespan="on", ws="none")
+            server = _Server(running, service)
             servers.append(server)
             started.append((service, asyncio.get_running_loop()))
             ready.set()

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 import keepstone
-from keepstone.server import mem0, native, problems
+from keepstone.server import native, problems
 from keepstone.server.health import router as health
 from keepstone.server.middleware import Surroundings
 from keepstone.server.service import Service
@@ -40,10 +40,19 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     app.include_router(health)
     app.include_router(native.router())
-    if service.settings.mem0:
-        app.include_router(mem0.hosted())
-    if service.settings.mem0_oss:
-        app.include_router(mem0.open_source())
+    if service.settings.mem0 or service.settings.mem0_oss:
+        from keepstone.server import mem0
+
+        for wanted, router in (
+            (service.settings.mem0, mem0.hosted),
+            (service.settings.mem0_oss, mem0.open_source),
+        ):
+            if wanted:
+                app.include_router(router())
+    if service.settings.dashboard:
+        from keepstone.server import ui
+
+        app.include_router(ui.router())
     problems.install(app)
     app.add_middleware(Surroundings, settings=service.settings)
     return app
