@@ -1,17 +1,31 @@
 """Mem0's hosted interface, as its clients speak it: each route has its effect in the store."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from keepstone.chat import ChatReply, ChatRequest
 from keepstone.testing import ScriptedChatModel
 from tests.distillation.speaking import change, reply
 from tests.server.mem0_client import Client
 from tests.server.serving import Serving, serving
 
 ANA = {"user_id": "ana"}
+
+
+class Gated(ScriptedChatModel):
+    """Answers once it is allowed to."""
+
+    def __init__(self, replies: list[dict[str, Any]]) -> None:
+        super().__init__(replies)
+        self.allowed = asyncio.Event()
+
+    async def reply(self, request: ChatRequest) -> ChatReply:
+        await self.allowed.wait()
+        return await super().reply(request)
 
 
 @pytest.fixture(scope="module")
@@ -55,12 +69,13 @@ def test_what_is_added_is_a_memory_at_once(mem0: Client) -> None:
 
 
 def test_a_chat_model_reads_in_the_background() -> None:
-    model = ScriptedChatModel([reply(change("add", "I moved to Porto."))], delay=0.3)
+    model = Gated([reply(change("add", "I moved to Porto."))])
     with serving(chat_model=model) as server, Client(server) as mem0:
         said = mem0.add("I moved to Porto.", custom_instructions="Keep places.", includes="homes", excludes="money")
         assert said["status"] == "PENDING"
         assert "warnings" not in said
         assert mem0("GET", f"/v1/event/{said['event_id']}/")["status"] in ("PENDING", "RUNNING")
+        server.loop.call_soon_threadsafe(model.allowed.set)
         mem0.native.post("/api/v1/flush", json={"timeout": 20, **ANA})
         done = mem0("GET", f"/v1/event/{said['event_id']}/")
         assert (done["status"], [r["event"] for r in done["results"]]) == ("SUCCEEDED", ["ADD"])
