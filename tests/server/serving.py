@@ -11,7 +11,10 @@ from typing import Any
 
 import httpx2
 import uvicorn
+from fastapi import FastAPI
 
+from keepstone import config
+from keepstone.contract import Clock
 from keepstone.control import ApiKey, Role
 from keepstone.protocols import ChatModel, Embedder, Store
 from keepstone.server.app import create_app
@@ -31,6 +34,7 @@ class Serving:
     service: Service
     loop: asyncio.AbstractEventLoop
     secret: str
+    app: FastAPI
 
     def client(self, secret: str | None = None, **options: Any) -> httpx2.Client:
         """An HTTP client with a key, by default the admin's; "" sends none."""
@@ -55,12 +59,25 @@ class Serving:
         return made
 
 
+class _Server(uvicorn.Server):
+    """Ends what streams before it waits for connections, as the real one does."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._service.ending()
+        await super().shutdown(sockets)
+
+
 @contextmanager
 def serving(
     *,
     store: Store | None = None,
     embedder: Embedder | None = None,
     chat_model: ChatModel | None = None,
+    clock: Clock = config.utc_now,
     **settings: Any,
 ) -> Iterator[Serving]:
     """Serve a store (by default an empty one in memory) until the block ends."""
@@ -69,7 +86,7 @@ def serving(
         listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]
         given = Settings(port=port, **settings)
-        started: list[tuple[Service, asyncio.AbstractEventLoop]] = []
+        started: list[tuple[Service, asyncio.AbstractEventLoop, FastAPI]] = []
         failed: list[BaseException] = []
         ready = threading.Event()
         servers: list[uvicorn.Server] = []
@@ -80,11 +97,13 @@ def serving(
                 store=store if store is not None else InMemoryStore(),
                 embedder=embedder or HashingEmbedder(),
                 chat_model=chat_model,
+                clock=clock,
             )
-            config = uvicorn.Config(create_app(service), log_config=None, lifespan="on", ws="none")
-            server = uvicorn.Server(config)
+            app = create_app(service)
+            running = uvicorn.Config(app, log_config=None, lifespan="on", ws="none")
+            server = _Server(running, service)
             servers.append(server)
-            started.append((service, asyncio.get_running_loop()))
+            started.append((service, asyncio.get_running_loop(), app))
             ready.set()
             await server.serve(sockets=[listening])
 
@@ -105,10 +124,10 @@ def serving(
             time.sleep(0.005)
         if failed:
             raise failed[0]
-        service, loop = started[0]
+        service, loop, app = started[0]
         _, secret = asyncio.run_coroutine_threadsafe(service.keys.create("", "test admin", Role.ADMIN), loop).result(10)
         try:
-            yield Serving(f"http://127.0.0.1:{port}", service, loop, secret)
+            yield Serving(f"http://127.0.0.1:{port}", service, loop, secret, app)
         finally:
             servers[0].should_exit = True
             thread.join(30)

@@ -13,9 +13,11 @@ from typer.core import TyperGroup
 
 import keepstone
 from keepstone.cli import (
+    backing_up,
     checking,
     describing,
     evaluating,
+    keys,
     learning,
     mcp_,
     moving,
@@ -24,6 +26,7 @@ from keepstone.cli import (
     reading,
     recording,
     revising,
+    serving,
     writing,
 )
 from keepstone.errors import InvalidRequestError, KeepstoneError
@@ -77,6 +80,10 @@ for name, command in (
     ("reextract", revising.reextract),
     ("consolidate", revising.consolidate),
     ("reembed", moving.reembed),
+    ("serve", serving.serve),
+    ("worker", serving.worker),
+    ("backup", backing_up.backup),
+    ("restore", backing_up.restore),
     ("doctor", checking.doctor),
     ("reset", writing.reset),
 ):
@@ -85,6 +92,9 @@ evaluating.app.command("record")(recording.record)
 evaluating.app.command("gates")(recording.gates)
 app.add_typer(mcp_.app)
 app.add_typer(naming.app)
+app.add_typer(serving.app)
+app.add_typer(keys.keys)
+app.add_typer(keys.tenants)
 app.add_typer(evaluating.app)
 
 

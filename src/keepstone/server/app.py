@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 import keepstone
-from keepstone.server import native, problems
+from keepstone.server import mem0, native, problems
 from keepstone.server.health import router as health
 from keepstone.server.middleware import Surroundings
 from keepstone.server.service import Service
@@ -47,6 +47,14 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     app.include_router(health)
     app.include_router(native.router())
+    if service.settings.mem0:
+        app.include_router(mem0.hosted())
+    if service.settings.mem0_oss:
+        app.include_router(mem0.open_source())
+    if service.settings.dashboard:
+        from keepstone.server import ui
+
+        app.include_router(ui.router())
     if face is not None:
         app.include_router(face.router())
     problems.install(app)

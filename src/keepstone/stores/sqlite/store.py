@@ -16,8 +16,9 @@ from keepstone.errors import StoreClosedError
 from keepstone.ids import IdSource
 from keepstone.naming import Naming
 from keepstone.operations import AppendMessage, Applied, ArchiveRow, Batch
-from keepstone.results import JobStatus, Usage
+from keepstone.results import Backup, JobStatus, Usage
 from keepstone.stores.sqlite import archive, calls, checking, deriving, earlier, erasure, jobs, naming, reading, vectors
+from keepstone.stores.sqlite.backup import copy
 from keepstone.stores.sqlite.checking import Finding
 from keepstone.stores.sqlite.controlling import CatalogueDoor, ControlDoor
 from keepstone.stores.sqlite.engine import Engine, in_thread
@@ -214,6 +215,17 @@ class SqliteStore(CatalogueDoor, ControlDoor):
     async def check(self) -> list[Finding]:
         """Return what a check of the whole file finds."""
         return await self._read(checking.check)
+
+    async def backup(self, path: str | Path, *, force: bool = False) -> Backup:
+        """Copy the store into a file while others write; with *force*, in the place of one that is there.
+
+        The copy holds what was committed when it began, has been checked, and has its name once it is on the disk.
+
+        Raises:
+            ConflictError: there is such a file and not *force*, or another backup is being written there.
+            StoreError: the store is damaged, or the file cannot be written.
+        """
+        return await self._read(lambda db: copy(db, Path(path).expanduser(), force=force))
 
     async def close(self) -> None:
         """Close every connection."""
