@@ -134,6 +134,24 @@ async def test_an_address_cannot_contradict_a_pin(shared: Serving) -> None:
             assert http.post(path, json=asked, headers=HEADERS).status_code == status
 
 
+async def test_mem0s_tools_list_who_has_memories() -> None:
+    with serving() as server:
+        async with connected(server, path="/mcp?profile=mem0") as client:
+            await did(client, "add_memory", text="I like jazz.", user_id="fred")
+            await did(client, "add_memory", messages=[{"content": "The build is green."}], agent_id="builder")
+            found = await did(client, "list_entities")
+            assert found == {
+                "results": [
+                    {"type": "agent", "name": "builder", "total_memories": 1},
+                    {"type": "user", "name": "fred", "total_memories": 1},
+                ],
+                "complete": True,
+            }
+        async with connected(server, server.key("admin", user_id="fred"), path="/mcp?profile=mem0") as client:
+            assert "list_entities" not in await names(client)
+            assert (await refused(client, "list_entities"))[0] == "forbidden"
+
+
 async def test_mem0s_tools_take_the_user_from_filters(shared: Serving) -> None:
     async with connected(shared, path="/mcp?profile=mem0") as client:
         added = await did(client, "add_memory", text="I like jazz.", user_id="fred", enable_graph=True)
@@ -169,8 +187,12 @@ async def test_a_profile_can_be_read_as_a_resource(shared: Serving) -> None:
         content = (await client.read_resource(listed["profile"])).contents[0]
         assert isinstance(content, TextResourceContents)
         assert "花生" in content.text
-        with pytest.raises(MCPError, match="pinned"):
-            await client.read_resource("keepstone://users/alice/profile")
+        changes = (await client.read_resource(listed["changes"])).contents[0]
+        assert isinstance(changes, TextResourceContents)
+        assert [c["new_text"] for c in json.loads(changes.text)] == ["我对花生过敏。"]
+        for part in ("profile", "changes"):
+            with pytest.raises(MCPError, match="pinned"):
+                await client.read_resource(f"keepstone://users/alice/{part}")
 
 
 async def test_recall_brings_the_context_in(shared: Serving) -> None:
@@ -231,10 +253,10 @@ def is_text(asked: dict[str, Any]) -> bool:
     return True
 
 
-@given(calls(), st.booleans())
-@settings(max_examples=150)
+@given(calls(), st.booleans(), st.booleans())
+@settings(max_examples=200)
 def test_hostile_arguments_are_answered(
-    http: httpx2.Client, called: tuple[str, str, dict[str, Any]], new: bool
+    http: httpx2.Client, called: tuple[str, str, dict[str, Any]], new: bool, held: bool
 ) -> None:
     profile, tool, arguments = called
     parameters = {"name": tool, "arguments": arguments}
@@ -242,7 +264,7 @@ def test_hostile_arguments_are_answered(
     headers = {**HEADERS, "Mcp-Method": "tools/call", "Mcp-Name": tool}
     answer = http.post(
         "/mcp",
-        params={"profile": profile, "user_id": "alice"},
+        params={"profile": profile, **({"user_id": "alice"} if held else {})},
         content=json.dumps(asked),
         headers={**headers, "MCP-Protocol-Version": NEW} if new else headers,
     )

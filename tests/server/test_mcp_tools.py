@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from keepstone.control import Tenant
 from keepstone.server.access import Principal
 from keepstone.server.mcp.profiles import TOOLS
 from tests.server.connecting import connected, did, names, refused, text_of
@@ -198,9 +199,13 @@ async def test_a_pinned_key_needs_no_user_and_reaches_no_other(server: Serving) 
 
 
 async def test_tenants_are_apart(server: Serving) -> None:
+    other = Tenant(id="other", name="Other", created_at=server.service.clock())
+    server.run(server.service.control.put_tenant(other))
     async with connected(server) as client:
         id = (await did(client, "add_memory", text="I like tea.", user_id="alice"))["results"][0]["id"]
     async with connected(server, server.key("admin", tenant="other")) as client:
         assert (await refused(client, "get_memory", memory_id=id))[0] == "not_found"
         assert (await did(client, "search_memories", query="tea", user_id="alice"))["results"] == []
         assert (await refused(client, "delete_memory", memory_id=id))[0] == "not_found"
+    async with connected(server, server.key("admin", tenant="other"), path="/mcp?profile=mem0") as client:
+        assert (await did(client, "list_entities"))["results"] == []
