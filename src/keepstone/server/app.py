@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 import keepstone
-from keepstone.server import native, problems
+from keepstone.server import native, openapi, problems
 from keepstone.server.health import router as health
+from keepstone.server.measuring import router as measuring
 from keepstone.server.middleware import Surroundings
 from keepstone.server.service import Service
 
@@ -39,7 +40,9 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     app.include_router(health)
+    app.include_router(measuring)
     app.include_router(native.router())
     problems.install(app)
+    openapi.install(app)
     app.add_middleware(Surroundings, settings=service.settings)
     return app
