@@ -12,6 +12,8 @@ from typing import Any
 import httpx2
 import uvicorn
 
+from keepstone import config
+from keepstone.contract import Clock
 from keepstone.control import ApiKey, Role
 from keepstone.protocols import ChatModel, Embedder, Store
 from keepstone.server.app import create_app
@@ -73,6 +75,7 @@ def serving(
     store: Store | None = None,
     embedder: Embedder | None = None,
     chat_model: ChatModel | None = None,
+    clock: Clock = config.utc_now,
     **settings: Any,
 ) -> Iterator[Serving]:
     """Serve a store (by default an empty one in memory) until the block ends."""
@@ -92,9 +95,10 @@ def serving(
                 store=store if store is not None else InMemoryStore(),
                 embedder=embedder or HashingEmbedder(),
                 chat_model=chat_model,
+                clock=clock,
             )
-            config = uvicorn.Config(create_app(service), log_config=None, lifespan="on", ws="none")
-            server = _Server(config, service)
+            running = uvicorn.Config(create_app(service), log_config=None, lifespan="on", ws="none")
+            server = _Server(running, service)
             servers.append(server)
             started.append((service, asyncio.get_running_loop()))
             ready.set()

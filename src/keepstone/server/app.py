@@ -42,6 +42,10 @@ def create_app(service: Service) -> FastAPI:
     app.include_router(health)
     app.include_router(measuring)
     app.include_router(native.router())
+    if service.settings.dashboard:
+        from keepstone.server import ui
+
+        app.include_router(ui.router())
     problems.install(app)
     openapi.install(app)
     app.add_middleware(Surroundings, settings=service.settings)

@@ -7,6 +7,7 @@ import hmac
 import logging
 import secrets
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -89,6 +90,25 @@ class KeyRing:
         # It may have been asked for before it was there.
         self._cached.pop(digest(secret), None)
         return key, secret
+
+    async def enter(self, secret: str, name: str) -> None:
+        """Keep an admin key of the tenant that runs the server, whose secret was made elsewhere, unless it is there."""
+        if await self._control.key(digest(secret)) is not None:
+            return
+        now = self._clock()
+        key = ApiKey(
+            id=self._new_id(now, bucket(Scope())),
+            tenant="",
+            name=name,
+            role=Role.ADMIN,
+            prefix=secret[:SHOWN_CHARS],
+            pin=Scope(),
+            created_at=now,
+        )
+        # Another process of the same deployment may have been faster.
+        with suppress(ConflictError):
+            await self._control.put_key(key, digest(secret))
+        self._cached.pop(digest(secret), None)
 
     async def revoke(self, tenant: str | None, key_id: str, at: datetime | None = None) -> ApiKey:
         """Let a key end, now or *at* a later time, and return it.

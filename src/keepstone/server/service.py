@@ -157,17 +157,13 @@ class Service:
 
 def _control(store: Store) -> ControlPlane:
     if not isinstance(store, ControlPlane):
-        from keepstone.server.interim import InterimControl
-
-        return InterimControl()
+        raise ConfigError(f"{type(store).__name__} keeps no keys: a server needs a store with a control plane.")
     return store
 
 
 def _catalogue(store: Store) -> Catalogue:
     if not isinstance(store, Catalogue):
-        from keepstone.server.interim import InterimControl
-
-        return InterimControl()
+        raise ConfigError(f"{type(store).__name__} has no listings: a server needs a store with a catalogue.")
     return store
 
 
