@@ -109,8 +109,8 @@ def test_every_route_of_the_interface_names_its_operation_and_every_operation_ha
 @pytest.mark.parametrize("who", ["other admin", "other read", "pinned read", "pinned write", "pinned admin"])
 def test_what_is_not_of_a_keys_scope_is_not_found(served: Serving, secrets: dict[str, str], who: str) -> None:
     with served.client() as client:
-        added = client.post(f"{PREFIX}/memories", json={"messages": "I keep bees.", "user_id": "alice"}).json()
-        hook = client.post(f"{PREFIX}/webhooks", json={"url": "https://example.com/"}).json()["id"]
+        added = client.post(f"{PREFIX}/memories", json={"messages": f"I keep {who} bees.", "user_id": "alice"}).json()
+        hook = client.post(f"{PREFIX}/webhooks", json={"url": "https://example.com/", "is_active": False}).json()["id"]
         key = client.post(f"{PREFIX}/keys", json={"name": "mine"}).json()["id"]
     memory, message = added["memories"][0]["id"], added["messages"][0]
     change = added["batch_id"]
@@ -138,7 +138,7 @@ def test_what_is_not_of_a_keys_scope_is_not_found(served: Serving, secrets: dict
             )
             assert found.status_code == (expected(who, operation) or 404), (method, path, found.text)
     with served.client() as client:
-        assert client.get(f"{PREFIX}/memories/{memory}").json()["text"] == "I keep bees."
+        assert client.get(f"{PREFIX}/memories/{memory}").json()["text"] == f"I keep {who} bees."
         assert client.get(f"{PREFIX}/webhooks/{hook}/deliveries").status_code == 200
 
 
