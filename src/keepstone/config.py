@@ -7,12 +7,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 STORE_FILE = "memory.db"
+<<<<<<< HEAD
 SERVER_URL = "http://127.0.0.1:8765"
+=======
+USER_FILE = "keepstone.toml"
+>>>>>>> main
 
 
 def environment(name: str) -> str | None:
     """Return an environment variable; None if it is unset or empty."""
     return os.environ.get(name) or None
+
+
+def environment_names(prefix: str) -> list[str]:
+    """Return the names of the environment's variables that begin with *prefix* and are not empty, in order."""
+    return sorted(name for name, value in os.environ.items() if name.startswith(prefix) and value)
+
+
+def user_file() -> Path:
+    """Return the file of the user's own settings, which need not be there."""
+    import platformdirs
+
+    return Path(platformdirs.user_config_dir("keepstone", appauthor=False)) / USER_FILE
 
 
 def data_folder() -> Path:

@@ -99,8 +99,10 @@ EVENT_KINDS: tuple[EventKind, ...] = ("changes", "erased", "reset", "job.done", 
 class Event(Value):
     """Something that was committed. `sequence` grows with every event of the store, in the order of commits.
 
-    A batch makes one `changes` event for each scope that it changed; `Store.changes(batch_id)` tells what. `job_id` is
-    the job that made it, or that ended.
+    A batch makes one `changes` event for each scope that it changed; `Store.changes(batch_id)` tells what, but for rows
+    of an archive, which keep the batches that they came with. `job_id` is the job that made it, or that ended. `at` is
+    the time of the batch; of a job that `JobQueue.finish` or `retry` ended, the time of its lease, and of a reset, the
+    last time that is known of the tenant, since nobody says when these happen.
     """
 
     sequence: int
@@ -156,7 +158,10 @@ class StoredReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner(Value):
-    """An owner of memories (user, agent, app or run) and how much it has; `last_at` is the time of its last change."""
+    """An owner of memories (user, agent, app or run) and how much it has; `last_at` is the time of its last change.
+
+    `memories` are the visible ones, `messages` all in the ledger, also those that a retired one hides, as in `Stats`.
+    """
 
     kind: str
     id: str
@@ -167,7 +172,10 @@ class Owner(Value):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation(Value):
-    """One exact scope with its messages: what was said there, in order. Times are recorded times."""
+    """One exact scope with its messages: what was said there, in order. Times are recorded times.
+
+    `messages` and the times are of all messages in the ledger, also of those that a retired memory hides.
+    """
 
     scope: Scope
     messages: int

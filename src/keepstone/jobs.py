@@ -256,10 +256,12 @@ class WorkerPool:
         self._running: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
+        self._stopping = False
 
     def start(self) -> None:
         """Begin to do what is due, in the running loop."""
         if self._concurrency and self._loop is None:
+            self._stopping = False
             self._loop = asyncio.create_task(self._run(), name="keepstone worker pool")
 
     async def wait_for(self, job_ids: Sequence[str], scope: Scope, seconds: float | None) -> None:
@@ -289,8 +291,10 @@ class WorkerPool:
     async def close(self, seconds: float = CLOSE_SECONDS) -> None:
         """Begin nothing more, wait *seconds* for what is being done, then give the rest back."""
         if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.wait([self._loop])
+            # Not cancelled: what it claims just now has to be done or given back.
+            self._stopping = True
+            self._wake.set()
+            await self._loop
             self._loop = None
         if self._running:
             await asyncio.wait(self._running, timeout=seconds)
@@ -300,7 +304,7 @@ class WorkerPool:
             await asyncio.wait(self._running, timeout=CLOSE_SECONDS)
 
     async def _run(self) -> None:
-        while True:
+        while not self._stopping:
             self._wake.clear()
             try:
                 claimed = await self._claimed()
@@ -312,7 +316,7 @@ class WorkerPool:
                 task = asyncio.create_task(self._do(job), name=f"keepstone job {job.id}")
                 self._running.add(task)
                 task.add_done_callback(self._finished)
-            if not claimed:
+            if not claimed and not self._stopping:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), self._look_seconds)
 

@@ -210,11 +210,17 @@ class Catalogue(Protocol):
     async def owners(
         self, tenant: str, *, kind: str | None = None, prefix: str = "", cursor: str | None = None, limit: int = 50
     ) -> Listing[Owner]:
-        """Return the owners of a tenant by kind and id; with *prefix*, those whose id begins so."""
+        """Return the owners of a tenant by kind and id; with *prefix*, those whose id begins so.
+
+        Who has no visible memory and no message in the ledger is left out.
+        """
         ...
 
     async def conversations(self, scope: Scope, *, cursor: str | None = None, limit: int = 50) -> Listing[Conversation]:
-        """Return the conversations that *scope* sees, those of the newest scopes first."""
+        """Return the conversations that *scope* sees, those of the newest scopes first.
+
+        One of which no message may be shown is left out.
+        """
         ...
 
     async def transcript(
@@ -224,11 +230,15 @@ class Catalogue(Protocol):
         ...
 
     async def log(self, scope: Scope, *, cursor: str | None = None, limit: int = 50) -> Listing[Change]:
-        """Return the changes that *scope* sees, the newest first."""
+        """Return the changes that *scope* sees, the newest first: of one user by sequence, else by change id."""
         ...
 
     async def days(self, scope: Scope, since: datetime, until: datetime) -> list[Day]:
-        """Return what was written for the owner of *scope* (without one, for its tenant), by day, oldest first."""
+        """Return what was written for the owner of *scope* (without one, for its tenant), by day, oldest first.
+
+        The days are those that end after *since* and begin before *until*, without those on which nothing was written.
+        An erase takes nothing back from them, a reset all; what an archive brings counts when it comes.
+        """
         ...
 
     async def queue_counts(self, scope: Scope, at: datetime) -> QueueCounts:
@@ -256,7 +266,10 @@ class ControlPlane(Protocol):
         ...
 
     async def drop_tenant(self, tenant: str) -> bool:
-        """Remove a tenant's record, keys, sessions, webhooks and replies (`Store.reset` removes its memory)."""
+        """Remove a tenant's record, keys, sessions, webhooks and replies (`Store.reset` removes its memory).
+
+        False, with nothing removed, if there is none, and for `""`.
+        """
         ...
 
     async def put_key(self, key: ApiKey, digest: bytes) -> None:
@@ -285,7 +298,11 @@ class ControlPlane(Protocol):
         ...
 
     async def put_session(self, session: BrowserSession, digest: bytes) -> None:
-        """Keep a session of a browser; those that have expired when it was made go."""
+        """Keep a session of a browser; those that have expired when it was made go.
+
+        Raises:
+            NotFoundError: there is no key with its id.
+        """
         ...
 
     async def session(self, digest: bytes) -> tuple[BrowserSession, ApiKey] | None:

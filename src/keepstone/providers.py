@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from keepstone import config
 from keepstone.contract import NewId
 from keepstone.errors import ConfigError, MissingExtraError
 from keepstone.protocols import ChatModel, Embedder, Scratch, Store
+from keepstone.results import Backup
 
 log = logging.getLogger("keepstone")
+
+Progress = Callable[[int, int], None]
 
 EMBEDDERS = ("local", "hashing", "none", "openai:MODEL")
 
@@ -188,6 +191,34 @@ def store(path: str | Path | None, new_id: NewId) -> Store:
     from keepstone.stores.sqlite import SqliteStore
 
     return SqliteStore(Path(path).expanduser() if path is not None else config.default_path(), new_id=new_id)
+
+
+def back_up(store: Path, target: Path, *, force: bool = False, progress: Progress | None = None) -> Backup:
+    """Copy the SQLite store of the file *store*, which may be in use, into the file *target*, and check the copy.
+
+    *progress* is called with what is done and how much there is. The store is not brought up to this version.
+
+    Raises:
+        ConfigError: there is no such store. ConflictError: there is a *target* and not *force*.
+        StoreError: the store is damaged or not one of this version, or *target* cannot be written.
+    """
+    from keepstone.stores.sqlite import backup
+
+    with backup.opened(store) as source:
+        return backup.copy(source, target, force=force, progress=progress)
+
+
+def restore(source: Path, store: Path, *, force: bool = False, progress: Progress | None = None) -> Backup:
+    """Put the backup *source* in the place of the file *store*, in one step, once it has been checked.
+
+    Raises:
+        ConfigError: there is no *source*. ConflictError: there is a *store* and not *force*.
+        StoreBusyError: a process has *store* open.
+        StoreError: *source* is damaged, no store or of a newer version, or *store* cannot be written.
+    """
+    from keepstone.stores.sqlite import backup
+
+    return backup.restore(source, store, force=force, progress=progress)
 
 
 def _local() -> Embedder:

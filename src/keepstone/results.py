@@ -175,3 +175,14 @@ class AddResult(Value):
     forgotten: tuple[Forgotten, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
     distilled: Distillation | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backup(Value):
+    """A copy of a store: where it is, its size in bytes, the version of its schema, and how much it holds."""
+
+    path: str
+    bytes: int
+    schema_version: int
+    messages: int
+    memories: int

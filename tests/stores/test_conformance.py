@@ -9,7 +9,7 @@ import pytest
 from keepstone.protocols import Store
 from keepstone.stores.inmemory import InMemoryStore
 from keepstone.stores.sqlite import SqliteStore
-from keepstone.testing import LAWS, Law, MakeStore, check
+from keepstone.testing import CATALOGUE_LAWS, CONTROL_LAWS, LAWS, Law, MakeStore, check
 
 Open = Callable[[Path], Store]
 
@@ -30,7 +30,10 @@ def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> MakeStore:
     return make
 
 
-@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+EVERY_LAW = (*LAWS, *CATALOGUE_LAWS, *CONTROL_LAWS)
+
+
+@pytest.mark.parametrize("law", EVERY_LAW, ids=lambda law: law.__name__)
 async def test_law(law: Law, make_store: MakeStore) -> None:
     await law(make_store)
 
@@ -49,6 +52,6 @@ async def test_check_names_the_law_that_is_broken() -> None:
 
 
 def test_laws_have_names_of_their_own() -> None:
-    names = [getattr(law, "__name__", "") for law in LAWS]
+    names = [getattr(law, "__name__", "") for law in EVERY_LAW]
     assert len(set(names)) == len(names)
-    assert all(law.__doc__ for law in LAWS), "a law says what it holds"
+    assert all(law.__doc__ for law in EVERY_LAW), "a law says what it holds"

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from keepstone.protocols import Store
-from keepstone.testing import FAULTS, LAWS, InMemoryStore
+from keepstone.testing import CATALOGUE_LAWS, CONTROL_LAWS, FAULTS, LAWS, InMemoryStore
 
 # The law that is named for what the fault breaks, or the first of several.
 BROKEN = {
@@ -67,8 +67,19 @@ BROKEN = {
     "names not looked for": "mentions_link",
     "aliases lost": "mentions_link",
     "merges left out of an archive": "names_move",
+    "key ended by a stranger": "keys_end",
+    "pin ignored in events": "events_keep_to_their_scope",
+    "scope left out of events": "events_name_every_batch",
+    "fanned out twice": "events_fan_out_once",
+    "reply of another tenant": "replies_are_kept",
+    "reply survives an erase": "replies_are_kept",
+    "owners of another tenant": "owners_are_listed",
+    "prefix taken for a pattern": "owners_are_listed",
+    "log quotes the retired": "the_log_is_newest_first",
+    "days of everybody": "days_add_up",
+    "late delivery settled": "deliveries_are_leased",
 }
-BY_NAME = {getattr(law, "__name__", ""): law for law in LAWS}
+BY_NAME = {getattr(law, "__name__", ""): law for law in (*LAWS, *CATALOGUE_LAWS, *CONTROL_LAWS)}
 
 
 def test_every_fault_is_placed() -> None:
@@ -120,3 +131,17 @@ async def test_agreement_alone_finds_it(fault: str) -> None:
 
     with pytest.raises(AssertionError):
         await BY_NAME["agrees_with_the_reference"](make)
+
+
+@pytest.mark.parametrize(
+    "fault", ["pin ignored in events", "scope left out of events", "log quotes the retired", "days of everybody"]
+)
+async def test_agreement_of_catalogues_alone_finds_it(fault: str) -> None:
+    @asynccontextmanager
+    async def make() -> AsyncIterator[Store]:
+        store = FAULTS[fault](InMemoryStore())
+        yield store
+        await store.close()
+
+    with pytest.raises(AssertionError):
+        await BY_NAME["catalogues_agree"](make)

@@ -35,6 +35,7 @@ from keepstone.protocols import Store
 from keepstone.stores.inmemory import InMemoryStore
 from keepstone.stores.sqlite import SqliteStore
 from keepstone.testing._agreement import observed, outcome, same, same_candidates
+from keepstone.testing._catalogue import catalogued
 from keepstone.testing._chaos import MENTIONS
 from keepstone.testing._script import Script, jobs_of
 from keepstone.types import Scope, Span, Status
@@ -48,6 +49,8 @@ SCOPES = st.builds(
 TEXTS = st.sampled_from(
     ["I live in Lyon", "I live in Paris", "yes", "我喜欢喝茶", "Tea. " * 40, "Marta plays the piano"]
 ) | st.text("ab 茶.", min_size=1, max_size=12)
+
+LISTED = (Scope(), Scope(user_id="alice"), Scope(user_id="bob", run_id="monday"), Scope(agent_id="coach"))
 
 NAMES = tuple(dict.fromkeys(key for mention in MENTIONS for key in name_keys(mention)))
 
@@ -179,6 +182,10 @@ class BothStores(RuleBasedStateMachine):
     def revive(self, scope: Scope) -> None:
         self.both(lambda store: jobs_of(store).revive(scope, None, self.script.now), "dead letters revived")
 
+    @rule(scope=SCOPES | st.just(Scope()))
+    def discard(self, scope: Scope) -> None:
+        self.both(lambda store: jobs_of(store).discard(scope, None), "dead letters discarded")
+
     @rule(memory=memories)
     def retire(self, memory: str) -> None:
         self.apply(Retire(memory_id=memory))
@@ -204,6 +211,12 @@ class BothStores(RuleBasedStateMachine):
     @invariant()
     def both_show_the_same(self) -> None:
         got, want = (self.runner.run(observed(s, self.script)) for s in (self.store, self.reference))
+        for what in want:
+            same(got[what], want[what], what)
+
+    @invariant()
+    def both_list_the_same(self) -> None:
+        got, want = (self.runner.run(catalogued(s, self.script, LISTED)) for s in (self.store, self.reference))
         for what in want:
             same(got[what], want[what], what)
 

@@ -13,9 +13,11 @@ from typer.core import TyperGroup
 
 import keepstone
 from keepstone.cli import (
+    backing_up,
     checking,
     describing,
     evaluating,
+    keys,
     learning,
     moving,
     naming,
@@ -23,6 +25,7 @@ from keepstone.cli import (
     reading,
     recording,
     revising,
+    serving,
     writing,
 )
 from keepstone.errors import InvalidRequestError, KeepstoneError
@@ -76,6 +79,10 @@ for name, command in (
     ("reextract", revising.reextract),
     ("consolidate", revising.consolidate),
     ("reembed", moving.reembed),
+    ("serve", serving.serve),
+    ("worker", serving.worker),
+    ("backup", backing_up.backup),
+    ("restore", backing_up.restore),
     ("doctor", checking.doctor),
     ("reset", writing.reset),
 ):
@@ -83,6 +90,9 @@ for name, command in (
 evaluating.app.command("record")(recording.record)
 evaluating.app.command("gates")(recording.gates)
 app.add_typer(naming.app)
+app.add_typer(serving.app)
+app.add_typer(keys.keys)
+app.add_typer(keys.tenants)
 app.add_typer(evaluating.app)
 
 

@@ -16,7 +16,7 @@ import typer
 from keepstone import AsyncMemory, config, providers
 from keepstone.chat import ChatMessage, ChatRequest
 from keepstone.cli import options, output
-from keepstone.cli.running import Target, run
+from keepstone.cli.running import Target, missing_for_server, run
 from keepstone.errors import KeepstoneError
 from keepstone.protocols import ChatModel, Embedder
 from keepstone.types import Scope
@@ -53,6 +53,7 @@ def doctor(
     sound = path.exists() and all(v.ok for v in found)
     found += run(Target(path, "none"), lambda memory: _collected(_embedding(memory, embedder, sound)))
     found.append(asyncio.run(_chat_model(chat_model, online)))
+    found.append(_server())
     if as_json:
         output.show_json({"ok": all(v.ok for v in found), "checks": found})
     else:
@@ -213,6 +214,15 @@ async def _asked(model: ChatModel) -> str:
             await close()
     price = "at no known price" if reply.price_usd is None else f"for ${reply.price_usd:.6f}"
     return f"; answered in {reply.milliseconds:,.0f} ms, {price}"
+
+
+def _server() -> Verdict:
+    """Whether `keepstone serve` can run here; who needs no server lacks nothing."""
+    missing = missing_for_server()
+    if not missing:
+        return Verdict(name="server", ok=True, detail="can be started: keepstone serve")
+    advice = "For `keepstone serve`: pip install 'keepstone[server]'"
+    return Verdict(name="server", ok=True, detail=f"not installed: {', '.join(missing)} missing", advice=advice)
 
 
 def _is_remote(choice: str | None) -> bool:

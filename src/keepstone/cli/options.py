@@ -10,6 +10,7 @@ import typer
 WHOSE = "Whose memory"
 WHERE = "Where"
 MODEL = "What a model makes of it"
+REACH = "Where it listens, and who may come in"
 
 Store = Annotated[
     Path | None,
@@ -37,6 +38,14 @@ ChatModel = Annotated[
         rich_help_panel=WHERE,
     ),
 ]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="Any other setting (`keepstone config show` lists them); may be repeated.", metavar="NAME=VALUE"
+    ),
+]
+LogFormat = Annotated[str | None, typer.Option("--log-format", help="text or json, to stderr.")]
+LogLevel = Annotated[str | None, typer.Option("--log-level", help="debug, info, warning or error.")]
 Instructions = Annotated[
     str | None,
     typer.Option(

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from keepstone.control import ApiKey, Tenant
 from keepstone.drafts import Reextraction
 from keepstone.memory import Progress as Report
 from keepstone.naming import Entity
@@ -225,6 +226,39 @@ def verdicts(found: Iterable[tuple[bool, str, str, str]]) -> None:
             cell.append(f"\n→ {_clean(advice)}", style="yellow")
         mark = Text("ok", style="green") if ok else Text("WRONG", style="bold red")
         table.add_row(mark, Text(name, style="bold"), cell)
+    _stdout().print(table)
+
+
+def keys(found: Sequence[ApiKey], at: datetime) -> None:
+    """Show keys without their secrets: what each may do, and whether it still works at *at*."""
+    table = _table("role", "name")
+    for key in found:
+        cell = Text(one_line(f"{key.name} ({key.prefix}…)"), style="" if key.is_valid(at) else "strike dim")
+        pins = " ".join(f"{k.removesuffix('_id')}={v}" for k, v in key.pin.to_dict().items() if k != "tenant" and v)
+        times = {"until": key.expires_at, "revoked": key.revoked_at, "used": key.last_used_at}
+        parts = (pins, *(f"{name} {moment(when)}" for name, when in times.items() if when is not None), key.id)
+        cell.append(f"\n{' · '.join(one_line(p) for p in parts if p)}", style="dim")
+        table.add_row(key.role.value, cell)
+    if table.row_count:
+        _stdout().print(table)
+    else:
+        note("No keys.")
+
+
+def tenants(found: Sequence[Tenant]) -> None:
+    """Show tenants."""
+    table = _table("tenant", "name", "since")
+    for tenant in found:
+        table.add_row(one_line(tenant.id) or "(runs the server)", one_line(tenant.name), moment(tenant.created_at))
+    _stdout().print(table)
+
+
+def settings(found: Iterable[tuple[str, Any, str]]) -> None:
+    """Show settings: the name, the value, and where it comes from."""
+    table = _table("setting", "value", "from")
+    for name, value, source in found:
+        said = "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        table.add_row(name, Text(_clean(said)), Text(_clean(source), style="dim" if source == "default" else ""))
     _stdout().print(table)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import sys
 from collections.abc import Awaitable, Callable
@@ -13,13 +14,14 @@ from typing import Any, TypedDict, TypeVar
 import typer
 
 from keepstone import AsyncMemory
-from keepstone.errors import ConfigError, InvalidRequestError
+from keepstone.errors import ConfigError, InvalidRequestError, MissingExtraError
 from keepstone.limits import DEFAULT_LIMITS
 
 T = TypeVar("T")
 
 STDIN = "-"
 FILE = "@"
+SERVER_MODULES = ("fastapi", "jinja2", "limits", "mcp", "prometheus_client", "pydantic", "structlog", "uvicorn")
 
 
 class ScopeIds(TypedDict):
@@ -70,6 +72,21 @@ def run(target: Target, work: Callable[[AsyncMemory], Awaitable[T]]) -> T:
             await memory.close()
 
     return asyncio.run(opened())
+
+
+def missing_for_server() -> list[str]:
+    """Return the modules of the extra `server` that are not installed."""
+    return [name for name in SERVER_MODULES if importlib.util.find_spec(name) is None]
+
+
+def need_server(feature: str) -> None:
+    """Let pass where the extra `server` is installed.
+
+    Raises:
+        MissingExtraError: it is not.
+    """
+    if missing_for_server():
+        raise MissingExtraError(feature, "server")
 
 
 def text_or_stdin(given: str) -> str:

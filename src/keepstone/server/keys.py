@@ -7,12 +7,13 @@ import hmac
 import logging
 import secrets
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from keepstone.contract import Clock, NewId
 from keepstone.control import ApiKey, Role
-from keepstone.errors import NotFoundError, StoreError
+from keepstone.errors import ConflictError, NotFoundError, StoreError
 from keepstone.logic.ids import bucket
 from keepstone.protocols import ControlPlane
 from keepstone.server.repeating import Repeating
@@ -90,6 +91,25 @@ class KeyRing:
         self._cached.pop(digest(secret), None)
         return key, secret
 
+    async def enter(self, secret: str, name: str) -> None:
+        """Keep an admin key of the tenant that runs the server, whose secret was made elsewhere, unless it is there."""
+        if await self._control.key(digest(secret)) is not None:
+            return
+        now = self._clock()
+        key = ApiKey(
+            id=self._new_id(now, bucket(Scope())),
+            tenant="",
+            name=name,
+            role=Role.ADMIN,
+            prefix=secret[:SHOWN_CHARS],
+            pin=Scope(),
+            created_at=now,
+        )
+        # Another process of the same deployment may have been faster.
+        with suppress(ConflictError):
+            await self._control.put_key(key, digest(secret))
+        self._cached.pop(digest(secret), None)
+
     async def revoke(self, tenant: str | None, key_id: str, at: datetime | None = None) -> ApiKey:
         """Let a key end, now or *at* a later time, and return it.
 
@@ -107,11 +127,19 @@ class KeyRing:
 
         Raises:
             NotFoundError: the tenant has no such key.
+            ConflictError: it has ended, or ends before that.
         """
-        old = await self.revoke(tenant, key_id, self._clock() + overlap)
+        now = self._clock()
+        old = await self.revoke(tenant, key_id, now + overlap)
+        if old.revoked_at != now + overlap or (old.expires_at is not None and old.expires_at <= now):
+            raise ConflictError(f"The key {key_id} has ended or was rotated already; make a new one.")
         return await self.create(
             old.tenant, old.name, old.role, pin=old.pin, expires_at=old.expires_at, replaces=old.id
         )
+
+    def forget(self) -> None:
+        """Look every key up anew."""
+        self._cached.clear()
 
     async def has_any(self) -> bool:
         """Whether the server has a valid key with the role admin of the tenant that runs it."""

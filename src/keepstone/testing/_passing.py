@@ -8,17 +8,14 @@ from datetime import datetime
 from keepstone.contract import CandidateQuery, Candidates, EmbedderKey, Job, ListQuery, PendingUnit, Vector
 from keepstone.naming import Naming
 from keepstone.operations import AppendMessage, Applied, ArchiveRow, Batch
-from keepstone.protocols import Store
 from keepstone.results import JobStatus, Usage
+from keepstone.testing._passing_control import PassingServer
 from keepstone.testing._script import jobs_of
 from keepstone.types import Change, ErasureReceipt, LedgerMessage, MemoryRecord, Page, Scope, Stats
 
 
-class PassingStore:
-    """A `Store` and `JobQueue` that does what *inner* does."""
-
-    def __init__(self, inner: Store) -> None:
-        self.inner = inner
+class PassingStore(PassingServer):
+    """A `Store`, a `JobQueue` and a server's store that does what *inner* does."""
 
     async def apply(self, batch: Batch) -> Applied:
         """Pass the call on."""
@@ -135,6 +132,10 @@ class PassingStore:
     async def revive(self, scope: Scope, job_id: str | None, due: datetime) -> int:
         """Pass the call on."""
         return await jobs_of(self.inner).revive(scope, job_id, due)
+
+    async def discard(self, scope: Scope, job_id: str | None) -> int:
+        """Pass the call on."""
+        return await jobs_of(self.inner).discard(scope, job_id)
 
     async def jobs(
         self, scope: Scope, ids: Sequence[str] | None = None, *, kinds: Sequence[str] = (), at: datetime

@@ -29,7 +29,7 @@ from keepstone.operations import (
     Revise,
     SourceSpan,
 )
-from keepstone.protocols import JobQueue, Store
+from keepstone.protocols import Catalogue, ControlPlane, JobQueue, Store
 from keepstone.stores.inmemory import InMemoryStore
 from keepstone.types import Kind, MemoryRecord, Message, Scope
 
@@ -61,6 +61,16 @@ async def reference() -> AsyncIterator[Store]:
 def jobs_of(store: Store) -> JobQueue:
     """Return the job queue that *store* is as well."""
     return cast(JobStore, store)
+
+
+def catalogue_of(store: Store) -> Catalogue:
+    """Return the catalogue that *store* is as well."""
+    return cast(Any, store)  # type: ignore[no-any-return]
+
+
+def control_of(store: Store) -> ControlPlane:
+    """Return the control plane that *store* is as well."""
+    return cast(Any, store)  # type: ignore[no-any-return]
 
 
 def vector(text: str, space: EmbedderKey = SPACE) -> Vector:

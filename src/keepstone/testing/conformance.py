@@ -11,11 +11,13 @@ Nothing here may import a test framework or a store other than the in-memory ref
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from keepstone.testing import (
     _agreement,
+    _catalogue,
     _categories,
+    _control,
     _derived,
     _echoes,
     _entities,
@@ -28,7 +30,7 @@ from keepstone.testing import (
 )
 from keepstone.testing._script import MakeStore
 
-__all__ = ["LAWS", "Law", "MakeStore", "check"]
+__all__ = ["CATALOGUE_LAWS", "CONTROL_LAWS", "LAWS", "Law", "MakeStore", "check"]
 
 Law = Callable[[MakeStore], Awaitable[None]]
 
@@ -89,14 +91,41 @@ LAWS: tuple[Law, ...] = (
     _agreement.agrees_with_the_reference,
 )
 
+# A store need not be a `Catalogue` or a `ControlPlane`; one that is keeps these.
+CATALOGUE_LAWS: tuple[Law, ...] = (
+    _catalogue.owners_are_listed,
+    _catalogue.owners_are_counted,
+    _catalogue.conversations_are_listed,
+    _catalogue.transcripts_are_complete,
+    _catalogue.the_log_is_newest_first,
+    _catalogue.days_add_up,
+    _catalogue.days_outlive_what_is_erased,
+    _catalogue.catalogues_agree,
+)
 
-async def check(make_store: MakeStore) -> None:
-    """Hold the stores of *make_store* to every law.
+CONTROL_LAWS: tuple[Law, ...] = (
+    _catalogue.events_name_every_batch,
+    _catalogue.ended_jobs_are_told,
+    _control.tenants_stand_apart,
+    _control.keys_come_back,
+    _control.keys_end,
+    _control.sessions_end,
+    _control.the_audit_is_kept,
+    _control.events_keep_to_their_scope,
+    _control.events_fan_out_once,
+    _control.deliveries_are_leased,
+    _control.replies_are_kept,
+    _control.resetting_keeps_the_keys,
+)
+
+
+async def check(make_store: MakeStore, laws: Sequence[Law] = LAWS) -> None:
+    """Hold the stores of *make_store* to every law of *laws*.
 
     Raises:
         AssertionError: the first law that is broken, by name, with what broke it as its cause.
     """
-    for law in LAWS:
+    for law in laws:
         name = getattr(law, "__name__", repr(law))
         try:
             await law(make_store)

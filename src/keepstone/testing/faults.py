@@ -24,6 +24,7 @@ from keepstone.operations import (
     Revise,
 )
 from keepstone.protocols import Store
+from keepstone.testing._control_faults import CONTROL_FAULTS
 from keepstone.testing._entity_faults import ENTITY_FAULTS
 from keepstone.testing._later_faults import LATER_FAULTS
 from keepstone.testing._moment_faults import MOMENT_FAULTS
@@ -46,14 +47,14 @@ class _LeakyTenant(PassingStore):
 
     def __init__(self, inner: Store) -> None:
         super().__init__(inner)
-        self.tenants = {""}
+        self.written_to = {""}
 
     async def apply(self, batch: Batch) -> Applied:
-        self.tenants.add(batch.tenant)
+        self.written_to.add(batch.tenant)
         return await self.inner.apply(batch)
 
     async def get(self, ids: Sequence[str], scope: Scope, *, known_at: datetime | None = None) -> list[MemoryRecord]:
-        scopes = [replace(scope, tenant=t) for t in sorted(self.tenants)]
+        scopes = [replace(scope, tenant=t) for t in sorted(self.written_to)]
         found = [r for s in scopes for r in await self.inner.get(ids, s, known_at=known_at)]
         return sorted(found, key=lambda r: list(ids).index(r.id))
 
@@ -421,6 +422,7 @@ FAULTS: Mapping[str, Callable[[Store], Store]] = {
     **LATER_FAULTS,
     **MOMENT_FAULTS,
     **ENTITY_FAULTS,
+    **CONTROL_FAULTS,
     "categories ignored in a list": _CategoriesIgnored,
     "oldest category first": _OldestFirst,
     "new categories lost": _CategoriesLost,

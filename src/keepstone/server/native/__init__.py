@@ -6,7 +6,20 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from keepstone.server.native import about, changing, learning, reading
+from keepstone.server.native import (
+    about,
+    changing,
+    events,
+    keys,
+    learning,
+    looking,
+    moving,
+    operating,
+    reading,
+    rederiving,
+    tenants,
+    webhooks,
+)
 from keepstone.server.problems import Problem
 
 PREFIX = "/api/v1"
@@ -30,6 +43,19 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 def router() -> APIRouter:
     """Return all routes of the native interface."""
     every = APIRouter(prefix=PREFIX, responses=_PROBLEMS)
-    for part in (about, reading, changing, learning):
+    for part in (
+        about,
+        reading,
+        changing,
+        looking,
+        learning,
+        rederiving,
+        moving,
+        events,
+        webhooks,
+        keys,
+        tenants,
+        operating,
+    ):
         every.include_router(part.router)
     return every

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
-from fastapi import Depends, Query, Request
-from fastapi.responses import JSONResponse
+import orjson
+from fastapi import Depends, Query, Request, Response
 
 from keepstone.errors import FilterError
 from keepstone.memory import AsyncMemory
 from keepstone.server.access import Principal, ScopeIds
 from keepstone.server.routing import principal_of, service_of
 from keepstone.server.service import Service
+from keepstone.types import plain
 
 _ID = Query(max_length=256)
 
@@ -51,22 +52,14 @@ Filters = Annotated[
 ]
 
 
-class Plain(Protocol):
-    """A value that can be told as JSON."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON-ready dicts and lists."""
-        ...
+def answer(value: object, status: int = 200) -> Response:
+    """Return a value, or a dict with values, as JSON: the same as its `to_dict` gives."""
+    return Response(orjson.dumps(value, default=plain), status, media_type="application/json")
 
 
-def answer(value: Plain | dict[str, Any], status: int = 200) -> JSONResponse:
-    """Return a value as JSON."""
-    return JSONResponse(value if isinstance(value, dict) else value.to_dict(), status)
-
-
-def items(values: Iterable[Plain], **more: Any) -> JSONResponse:
+def items(values: Iterable[object], **more: Any) -> Response:
     """Return values as an object with `items`."""
-    return JSONResponse({"items": [v.to_dict() for v in values], **more})
+    return answer({"items": list(values), **more})
 
 
 def conditions(given: str | None) -> dict[str, Any] | None:

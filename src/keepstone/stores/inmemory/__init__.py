@@ -18,8 +18,10 @@ from keepstone.logic.text import spoken
 from keepstone.naming import Naming
 from keepstone.operations import AppendMessage, Applied, ArchiveRow, Batch
 from keepstone.results import JobStatus, Usage
-from keepstone.stores.inmemory import calls, deriving, finding, naming, queueing, reading
+from keepstone.stores.inmemory import calls, deriving, finding, naming, queueing, reading, webhooks
+from keepstone.stores.inmemory.controlling import CatalogueDoor, ControlDoor
 from keepstone.stores.inmemory.erasing import erase
+from keepstone.stores.inmemory.server import Server
 from keepstone.stores.inmemory.state import State, Tenant, Unit
 from keepstone.stores.inmemory.transaction import Transaction, halves
 from keepstone.stores.inmemory.writing import Writer
@@ -28,8 +30,8 @@ from keepstone.types import Change, ErasureReceipt, LedgerMessage, MemoryRecord,
 __all__ = ["InMemoryStore"]
 
 
-class InMemoryStore:
-    """A `Store` and `JobQueue` that lives as long as the object; safe for threads and event loops.
+class InMemoryStore(CatalogueDoor, ControlDoor):
+    """A `Store`, a `JobQueue` and the store of a server, as long as the object lives; safe for threads and event loops.
 
     A writing call works on a copy of its tenant and swaps it in, so that a failing one leaves nothing.
     """
@@ -37,6 +39,7 @@ class InMemoryStore:
     def __init__(self, new_id: NewId | None = None) -> None:
         self._new_id = new_id or IdSource()
         self._state: State | None = State()
+        self._server = Server()
         self._lock = threading.Lock()
 
     async def apply(self, batch: Batch) -> Applied:
@@ -99,12 +102,19 @@ class InMemoryStore:
             changed = state.copy(scope.tenant)
             receipt = erase(Transaction(changed, replace(batch, tenant=scope.tenant), self._new_id), scope, ids)
             self._state = changed
+            # A stored reply may quote what is gone.
+            self._server.drop_replies(scope.tenant)
             return receipt
 
     async def reset(self, tenant: str) -> None:
         """Erase everything of *tenant*."""
         with self._opened() as state:
+            last = webhooks.last_moment(state, tenant)
             state.tenants.pop(tenant, None)
+            state.events = tuple(e for e in state.events if e.scope.tenant != tenant)
+            state.written = tuple(w for w in state.written if w.scope.tenant != tenant)
+            state.happen("reset", Scope(tenant=tenant), last)
+            self._server.forget_memory(tenant)
             if not any(t.partitions for t in state.tenants.values()):
                 state.embedder = None
 

@@ -36,6 +36,7 @@ def erase(work: Transaction, scope: Scope, ids: Sequence[str] | None) -> Erasure
         tenant.changes[entry.id] = replace(entry, related_id=None)
     for key in [k for k in tenant.vectors if k[0] in units]:
         del tenant.vectors[key]
+    said_in = sorted((tenant.messages[id].message.scope for id in messages), key=str)
     for id in messages:
         del tenant.messages[id]
     for id, memory in list(tenant.memories.items()):
@@ -45,6 +46,8 @@ def erase(work: Transaction, scope: Scope, ids: Sequence[str] | None) -> Erasure
     ordered = sorted((tenant.memories[id].record for id in memories), key=lambda r: tenant.place(r.scope, r.sequence))
     for record in ordered:
         work.log(record, Action.ERASE)
+    work.changed |= dict.fromkeys(said_in)
+    work.announce("erased")
     residue = _residue(tenant, memories, messages, texts)
     return ErasureReceipt(
         memories=len(memories),

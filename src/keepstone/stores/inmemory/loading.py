@@ -44,6 +44,7 @@ def _load_message(work: Transaction, row: LedgerMessage, scope: Scope) -> Outcom
     )
     keys = replay.replay_keys([said], scope)
     work.tenant.put_message(StoredMessage(message=message, content_key=replay.content_key(said), replay_key=keys[0]))
+    work.wrote(scope, None)
     return Outcome(kind="stored", message_id=row.id, external_id=row.external_id)
 
 
@@ -109,6 +110,7 @@ def _load_change(work: Transaction, row: Change, scope: Scope) -> Outcome:
     if memory is None:
         raise NotFoundError(f"There is no memory {row.memory_id!r}.")
     sequence = work.tenant.next_sequence(memory.record.scope, "changes")
+    work.wrote(memory.record.scope, row.action)
     work.tenant.changes[row.id] = replace(
         row, sequence=sequence, old_text=None, new_text=None, details=deepcopy(row.details)
     )

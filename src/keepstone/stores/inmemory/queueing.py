@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from keepstone.contract import Job
+from keepstone.control import EventKind, QueueCounts
 from keepstone.errors import ConflictError
 from keepstone.operations import Enqueue, Finish, Outcome
 from keepstone.results import JobStatus
@@ -49,6 +50,7 @@ def finish_leased(work: Transaction, operation: Finish) -> Outcome:
     else:
         buried = replace(job, due=None, lease_until=None, error=operation.error, reply=operation.reply)
         work.tenant.jobs[job.id] = buried
+    work.ended.append((job.id, job.scope, "job.done" if operation.error is None else "job.dead"))
     return Outcome(kind="stored")
 
 
@@ -68,7 +70,7 @@ def claim(
         due = job.due is not None and job.due <= at and not _is_leased(job, at)
         seen = scope is None or scope.sees(job.scope)
         if due and seen and job.kind in kinds and len(claimed) < limit:
-            leased = replace(job, attempts=job.attempts + 1, lease_until=lease_until)
+            leased = replace(job, attempts=job.attempts + 1, lease_until=lease_until, claimed=at)
             tenant.jobs[job.id] = leased
             claimed.append(_handed_out(leased, lease_until))
     return claimed
@@ -95,6 +97,7 @@ def heartbeat(state: State, job_id: str, attempts: int, lease_until: datetime) -
 def finish(state: State, job_id: str) -> None:
     """Remove a job; one that is gone is passed over."""
     for tenant in state.tenants.values():
+        _end(state, tenant, job_id, "job.done")
         tenant.jobs.pop(job_id, None)
 
 
@@ -103,7 +106,16 @@ def retry(state: State, job_id: str, error: str, due: datetime | None, reply: st
     for tenant in state.tenants.values():
         if job_id in tenant.jobs:
             job = tenant.jobs[job_id]
+            if due is None:
+                _end(state, tenant, job_id, "job.dead")
             tenant.jobs[job_id] = replace(job, error=error, due=due, reply=reply, lease_until=None)
+
+
+def _end(state: State, tenant: Tenant, job_id: str, kind: EventKind) -> None:
+    """Enter that a job ended, when it was leased last: nobody says when it did."""
+    job = tenant.jobs.get(job_id)
+    if job is not None and job.due is not None:
+        state.happen(kind, job.scope, job.claimed or job.created, job_id=job_id)
 
 
 def revive(tenant: Tenant, scope: Scope, job_id: str | None, due: datetime) -> int:
@@ -118,12 +130,18 @@ def revive(tenant: Tenant, scope: Scope, job_id: str | None, due: datetime) -> i
 
 def discard(tenant: Tenant, scope: Scope, job_id: str | None) -> int:
     """Remove dead letters; return how many."""
-    dead = [
-        job for job in tenant.jobs.values() if job.due is None and scope.sees(job.scope) and job_id in (None, job.id)
-    ]
+    dead = [j for j in tenant.jobs.values() if j.due is None and scope.sees(j.scope) and job_id in (None, j.id)]
     for job in dead:
         del tenant.jobs[job.id]
     return len(dead)
+
+
+def counts(tenant: Tenant, scope: Scope, at: datetime) -> QueueCounts:
+    """Return how many jobs that *scope* sees wait, run or are dead, and since when the oldest one waits."""
+    found = jobs(tenant, scope, None, (), at)
+    waiting = [job.created_at for job in found if job.state == "waiting"]
+    running, dead = (sum(job.state == state for job in found) for state in ("running", "dead"))
+    return QueueCounts(waiting=len(waiting), running=running, dead=dead, oldest_at=min(waiting, default=None))
 
 
 def jobs(

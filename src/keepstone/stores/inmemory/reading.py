@@ -20,7 +20,7 @@ from keepstone.stores.inmemory.naming import archived_merges
 from keepstone.stores.inmemory.state import State, StoredMemory, Tenant
 from keepstone.types import Change, Kind, LedgerMessage, MemoryRecord, Page, Scope, Stats, Status
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 Place = tuple[int, ...]
 

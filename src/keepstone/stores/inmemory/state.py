@@ -12,10 +12,11 @@ from datetime import datetime
 from typing import Any, Literal
 
 from keepstone.contract import EmbedderKey
+from keepstone.control import Event, EventKind
 from keepstone.logic.ids import partition
 from keepstone.naming import Mention, Merge
 from keepstone.operations import EnterCall, Outcome, SourceSpan
-from keepstone.types import Change, LedgerMessage, MemoryRecord, Metadata, Scope, Span, Status
+from keepstone.types import Action, Change, LedgerMessage, MemoryRecord, Metadata, Scope, Span, Status
 
 VISIBLE = (Status.CURRENT, Status.SUPERSEDED)
 
@@ -120,9 +121,19 @@ class StoredJob:
     due: datetime | None
     dedupe: str | None = None
     lease_until: datetime | None = None
+    claimed: datetime | None = None
     attempts: int = 0
     error: str | None = None
     reply: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """That a message (no action) or a change was written for a scope, and when."""
+
+    scope: Scope
+    at: datetime
+    action: Action | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -205,12 +216,15 @@ class Tenant:
 
 @dataclass(slots=True, kw_only=True)
 class State:
-    """The whole store: its vector space, its tenants, and the last keys given to units and jobs."""
+    """The whole store: its vector space, its tenants, the last keys given out, and what happened in it."""
 
     embedder: EmbedderKey | None = None
     tenants: dict[str, Tenant] = field(default_factory=dict)
     last_unit: int = 0
     last_job: int = 0
+    last_event: int = 0
+    events: tuple[Event, ...] = ()
+    written: tuple[Written, ...] = ()
 
     def tenant(self, name: str) -> Tenant:
         """Return a tenant to read from; an empty one if nothing was written to it."""
@@ -219,3 +233,11 @@ class State:
     def copy(self, tenant: str) -> State:
         """Return a state in which *tenant* can be written without a trace in this one."""
         return replace(self, tenants={**self.tenants, tenant: self.tenant(tenant).copy()})
+
+    def happen(
+        self, kind: EventKind, scope: Scope, at: datetime, *, batch_id: str | None = None, job_id: str | None = None
+    ) -> None:
+        """Enter an event."""
+        self.last_event += 1
+        event = Event(sequence=self.last_event, kind=kind, scope=scope, at=at, batch_id=batch_id, job_id=job_id)
+        self.events = (*self.events, event)

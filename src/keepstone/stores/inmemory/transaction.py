@@ -8,11 +8,12 @@ from copy import deepcopy
 from typing import Any
 
 from keepstone.contract import NewId, Vector
+from keepstone.control import EventKind
 from keepstone.errors import ConflictError, InvalidRequestError, NotFoundError, ScopeError
 from keepstone.logic.ids import bucket
 from keepstone.naming import Mention
 from keepstone.operations import Batch, NewUnit, Outcome, SourceSpan
-from keepstone.stores.inmemory.state import Revision, State, StoredMemory, StoredMessage, Unit
+from keepstone.stores.inmemory.state import Revision, State, StoredMemory, StoredMessage, Unit, Written
 from keepstone.types import Action, Change, MemoryRecord, Scope
 
 
@@ -32,10 +33,28 @@ class Transaction:
         self.tenant = state.tenants[batch.tenant]
         self.logged: list[str] = []
         self.appended: dict[str, str | None] = {}
+        self.changed: dict[Scope, None] = {}
+        self.ended: list[tuple[str, Scope, EventKind]] = []
+
+    def wrote(self, scope: Scope, action: Action | None) -> None:
+        """Count a change of *scope*, or (None) a message."""
+        self.state.written = (*self.state.written, Written(scope=scope, at=self.batch.at, action=action))
+        if action is not None:
+            self.changed[scope] = None
+
+    def announce(self, kind: EventKind) -> None:
+        """Enter an event of *kind* for each scope that was changed, and one for each job that ended."""
+        batch = self.batch
+        job_id = self.ended[0][0] if self.ended else None
+        for scope in self.changed:
+            self.state.happen(kind, scope, batch.at, batch_id=batch.id, job_id=job_id)
+        for ended, scope, how in self.ended:
+            self.state.happen(how, scope, batch.at, batch_id=batch.id, job_id=ended)
 
     def log(self, record: MemoryRecord, action: Action, **change: Any) -> int:
         """Enter a change of *record* into the history; return its sequence."""
         sequence = self.tenant.next_sequence(record.scope, "changes")
+        self.wrote(record.scope, action)
         entry = Change(
             id=self.new_id(self.batch.at, bucket(record.scope)),
             batch_id=self.batch.id,

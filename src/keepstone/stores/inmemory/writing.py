@@ -86,6 +86,7 @@ class Writer(Transaction):
             return self._replayed(earlier)
         self._enter_vector_space()
         outcomes = tuple(map(self._do, batch.operations))
+        self.announce("changes")
         if batch.idempotency_key is not None:
             self.tenant.batches[key] = StoredBatch(id=batch.id, fingerprint=batch.fingerprint or b"", outcomes=outcomes)
         return Applied(batch_id=batch.id, outcomes=outcomes, changes=tuple(self.logged))
@@ -152,6 +153,7 @@ class Writer(Transaction):
         )
         stored = StoredMessage(message=message, content_key=operation.content_key, replay_key=operation.replay_key)
         self.tenant.put_message(stored)
+        self.wrote(scope, None)
         return message
 
     def _append_echo(self, operation: AppendEcho) -> Outcome:

@@ -183,6 +183,7 @@ def _load_memory(work: Transaction, op: Load, row: ArchivedMemory) -> Outcome:
         return Outcome(kind="replay", memory_id=record.id)
     place, db = work.places.of(op.scope), work.db
     key = place.next_memory()
+    place.show(int(enc.STATUS_NUMBERS[record.status] <= enc.LAST_VISIBLE))
     _insert_memory(work, op, record, place, key, row.superseded_by, row.keeps_sources)
     work.write_sources(key, place, row.sources)
     content = None
@@ -249,6 +250,7 @@ def _load_change(work: Transaction, row: Change) -> Outcome:
         sql = "UPDATE memories SET superseded_by = ? WHERE key = ? AND superseded_by IS NOT NULL"
         work.db.execute(sql, (related or _LATER, memory.key))
     sequence = place.next_change()
+    work.record.change(place, row.action)
     work.db.execute(
         "INSERT INTO changes VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
         (

@@ -48,6 +48,10 @@ _COUNTS = (
     ("calls without a scope", "calls k", "NOT EXISTS (SELECT 1 FROM scopes s WHERE s.key = k.scope)"),
     ("partitions behind their history", "partitions p", "p.version < ifnull((SELECT max(c.key) & 4294967295 "
      "FROM changes c WHERE c.key BETWEEN p.id << 32 AND (p.id << 32) + 4294967295), 0)"),
+    ("partitions that count wrong", "partitions p", "p.visible <> (SELECT count(*) FROM memories m "
+     "WHERE m.key BETWEEN p.id << 32 AND p.id << 32 | 4294967295 AND m.status < 2) OR p.kept <> (SELECT count(*) "
+     "FROM messages x WHERE x.key BETWEEN p.id << 32 AND p.id << 32 | 4294967295)"),
+    ("scopes that count wrong", "scopes s", "s.kept <> (SELECT count(*) FROM messages x WHERE x.scope = s.key)"),
     ("scopes behind their messages", "scopes s",
      "s.messages < (SELECT count(*) FROM messages x WHERE x.scope = s.key)"),
 )  # fmt: skip

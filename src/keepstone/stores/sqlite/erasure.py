@@ -14,7 +14,8 @@ from keepstone.errors import NotFoundError
 from keepstone.logic.details import scrubbed
 from keepstone.operations import Batch
 from keepstone.stores.sqlite import encoding as enc
-from keepstone.stores.sqlite import naming
+from keepstone.stores.sqlite import events, naming
+from keepstone.stores.sqlite.events import Record
 from keepstone.stores.sqlite.places import Places
 from keepstone.stores.sqlite.proof import fragments, residue
 from keepstone.stores.sqlite.reading import revision_text
@@ -56,14 +57,21 @@ def remove(db: apsw.Connection, scope: Scope, ids: Sequence[str] | None, batch: 
     if ids is None:
         _delete_of_scope(db, places, scope)
     _scrub(db, entries, doomed)
-    for key in doomed.messages:
+    for key, said_in in doomed.messages.items():
+        places.at(said_in).keep(-1)
         db.execute("DELETE FROM sources WHERE message = ?", (key,))
         db.execute("DELETE FROM messages WHERE key = ?", (key,))
     for key in doomed.memories:
         _delete_memory(db, key, doomed)
     db.executemany("DELETE FROM merges WHERE partition = ? AND one = ? AND target = ?", [m[:3] for m in merges])
-    _leave_tombstones(db, places, batch, new_id, doomed)
+    record = Record(scope.tenant, enc.micros(batch.at) or 0)
+    _leave_tombstones(db, places, batch, new_id, doomed, record)
     places.save()
+    for key in sorted({*doomed.memories.values(), *doomed.messages.values()}):
+        record.touch(key)
+    record.save(db, "erased", enc.own_id(batch.id))
+    # A stored reply may quote what is gone.
+    db.execute("DELETE FROM replies WHERE tenant = ?", (scope.tenant,))
     touched = {k >> enc.SEQUENCE_BITS for k in (*doomed.memories, *doomed.messages)}
     db.executemany("UPDATE partitions SET epoch = epoch + 1 WHERE id = ?", [(p,) for p in touched])
     return doomed
@@ -234,11 +242,16 @@ def _delete_of_scope(db: apsw.Connection, places: Places, scope: Scope) -> None:
         db.execute("DELETE FROM calls WHERE scope = ?", (key,))
 
 
-def _leave_tombstones(db: apsw.Connection, places: Places, batch: Batch, new_id: NewId, doomed: Doomed) -> None:
+def _leave_tombstones(
+    db: apsw.Connection, places: Places, batch: Batch, new_id: NewId, doomed: Doomed, record: Record
+) -> None:
     at = enc.micros(batch.at)
     for key, scope in sorted(doomed.memories.items()):
         place = places.at(scope)
         id, sequence = new_id(batch.at, place.bucket), place.next_change()
+        record.change(place, Action.ERASE)
+        status = next(iter(db.execute("SELECT status FROM memories WHERE key = ?", (key,))))[0]
+        place.show(-int(status <= enc.LAST_VISIBLE))
         db.execute(
             "INSERT INTO changes VALUES(?,?,?,?,?,NULL,NULL,NULL,?,?,?,NULL,?)",
             (
@@ -266,7 +279,8 @@ def _empty_wal(db: apsw.Connection) -> bool:
 
 
 def reset(db: apsw.Connection, tenant: str) -> None:
-    """Remove every row of *tenant*, inside a write transaction."""
+    """Remove every row of *tenant*'s memory, inside a write transaction."""
+    events.drop(db, tenant)
     partitions = [r[0] for r in db.execute("SELECT id FROM partitions WHERE tenant = ?", (tenant,))]
     for partition in partitions:
         low, high = enc.bounds(partition)

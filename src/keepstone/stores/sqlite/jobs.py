@@ -10,10 +10,12 @@ from typing import Any, Literal
 import apsw
 
 from keepstone.contract import Job
+from keepstone.control import EventKind, QueueCounts
 from keepstone.errors import ConflictError
 from keepstone.operations import Enqueue, Finish, Outcome
 from keepstone.results import JobStatus
 from keepstone.stores.sqlite import encoding as enc
+from keepstone.stores.sqlite import events
 from keepstone.stores.sqlite.encoding import scope_of
 from keepstone.stores.sqlite.reading import scope_filter
 from keepstone.stores.sqlite.transaction import Transaction
@@ -52,7 +54,7 @@ def enqueue(work: Transaction, op: Enqueue) -> Outcome:
 
 def finish_leased(work: Transaction, op: Finish) -> Outcome:
     """Remove a job together with what it did, or make it a dead letter, while its lease is still that of *op*."""
-    mine = "WHERE id = ? AND tenant = ? AND attempts = ? AND lease_until IS NOT NULL RETURNING key"
+    mine = "WHERE id = ? AND tenant = ? AND attempts = ? AND lease_until IS NOT NULL RETURNING scope"
     key = (enc.raw_id(op.job_id), work.batch.tenant, op.attempts)
     if op.error is None:
         done = work.one(f"DELETE FROM jobs {mine}", key)
@@ -61,6 +63,7 @@ def finish_leased(work: Transaction, op: Finish) -> Outcome:
         done = work.one(buried, (op.error, op.reply, *key))
     if done is None:
         raise ConflictError(f"Job {op.job_id} is done already, or another worker has it by now.")
+    work.record.end(key[0], done[0], "job.done" if op.error is None else "job.dead")
     return Outcome(kind="stored")
 
 
@@ -91,8 +94,8 @@ def claim(
         for row in list(db.execute(sql, {**asked, **ids, "now": enc.micros(at), "limit": limit}))
     ]
     for job in jobs:
-        lease = "UPDATE jobs SET attempts = attempts + 1, lease_until = ? WHERE id = ?"
-        db.execute(lease, (enc.micros(lease_until), enc.raw_id(job.id)))
+        lease = "UPDATE jobs SET attempts = attempts + 1, lease_until = ?, claimed_at = ? WHERE id = ?"
+        db.execute(lease, (enc.micros(lease_until), enc.micros(at), enc.raw_id(job.id)))
     return jobs
 
 
@@ -112,13 +115,23 @@ def heartbeat(db: apsw.Connection, job_id: str, attempts: int, lease_until: date
 
 def finish(db: apsw.Connection, job_id: str) -> None:
     """Remove a job that is done."""
+    _ended(db, job_id, "job.done")
     db.execute("DELETE FROM jobs WHERE id = ?", (enc.raw_id(job_id),))
 
 
 def retry(db: apsw.Connection, job_id: str, error: str, due: datetime | None, reply: str | None) -> None:
     """Give a job back for *due*; without it the job is a dead letter: kept, never due."""
+    if due is None:
+        _ended(db, job_id, "job.dead")
     sql = "UPDATE jobs SET lease_until = NULL, error = ?, due_at = ?, reply = ? WHERE id = ?"
     db.execute(sql, (error, enc.micros(due), reply, enc.raw_id(job_id)))
+
+
+def _ended(db: apsw.Connection, job_id: str, kind: EventKind) -> None:
+    # Nobody says when it ended: its lease is the last moment that is known.
+    sql = "SELECT tenant, scope, ifnull(claimed_at, created_at) FROM jobs WHERE id = ? AND due_at IS NOT NULL"
+    for tenant, scope, at in list(db.execute(sql, (enc.raw_id(job_id),))):
+        events.write(db, tenant, scope, kind, at, job=enc.raw_id(job_id))
 
 
 def revive(db: apsw.Connection, scope: Scope, job_id: str | None, due: datetime) -> int:
@@ -140,6 +153,21 @@ def discard(db: apsw.Connection, scope: Scope, job_id: str | None) -> int:
     sql = f"DELETE FROM jobs WHERE key IN (SELECT j.key {_SEEN} j.due_at IS NULL AND {seen} AND {one})"
     db.execute(sql, {**ids, "id": enc.raw_id(job_id or "")})
     return db.changes()
+
+
+def counts(db: apsw.Connection, scope: Scope, at: datetime) -> QueueCounts:
+    """Return how many jobs that *scope* sees wait, run or are dead, and since when the oldest one waits."""
+    seen, ids = _seen_by(scope)
+    tables = "FROM jobs j WHERE" if scope.is_empty else _SEEN
+    waits = "j.due_at IS NOT NULL AND (j.lease_until IS NULL OR j.lease_until <= :now)"
+    sql = f"""
+        SELECT count(*) FILTER (WHERE j.due_at IS NULL),
+               count(*) FILTER (WHERE j.due_at IS NOT NULL AND j.lease_until > :now),
+               count(*) FILTER (WHERE {waits}), min(j.created_at) FILTER (WHERE {waits})
+        {tables} {seen}
+    """
+    dead, running, waiting, oldest = next(iter(db.execute(sql, {**ids, "now": enc.micros(at)})))
+    return QueueCounts(waiting=waiting, running=running, dead=dead, oldest_at=enc.moment(oldest))
 
 
 def jobs(

@@ -15,18 +15,20 @@ from keepstone.types import Scope
 class _Counters:
     """The counters of one partition, as of now in this transaction."""
 
-    def __init__(self, row: tuple[int, int, int, int, int, int]) -> None:
-        self.partition, self.version, self.scopes, self.messages, self.memories, self.units = row
+    def __init__(self, row: tuple[int, int, int, int, int, int, int, int]) -> None:
+        self.partition, self.version, self.scopes, self.messages, self.memories, self.units, *held = row
+        self.visible, self.kept = held
 
 
 class Place:
     """An exact scope inside its partition: gives out the next keys of both."""
 
-    def __init__(self, counters: _Counters, scope_key: int, bucket: int, positions: int) -> None:
+    def __init__(self, counters: _Counters, scope_key: int, bucket: int, positions: int, kept: int) -> None:
         self._counters = counters
         self.scope_key = scope_key
         self.bucket = bucket
         self.positions = positions
+        self.kept = kept
 
     @property
     def partition(self) -> int:
@@ -37,6 +39,7 @@ class Place:
         """Return the key of the next message, and its position in the conversation of this scope."""
         self._counters.messages += 1
         self.positions += 1
+        self.keep(1)
         return enc.key(self.partition, self._counters.messages), self.positions - 1
 
     def next_memory(self) -> int:
@@ -53,6 +56,15 @@ class Place:
         """Return the sequence of the next change, which is the partition's new version."""
         self._counters.version += 1
         return self._counters.version
+
+    def show(self, more: int) -> None:
+        """Count *more* visible memories; fewer, if it is negative."""
+        self._counters.visible += more
+
+    def keep(self, more: int) -> None:
+        """Count *more* messages of this scope in the ledger; fewer, if it is negative."""
+        self._counters.kept += more
+        self.kept += more
 
 
 class Places:
@@ -77,7 +89,7 @@ class Places:
             if found is None:
                 counters.scopes += 1
                 key = enc.key(counters.partition, counters.scopes)
-                self._db.execute("INSERT INTO scopes VALUES(?,?,?,?,?,?,0)", (key, counters.partition, *ids))
+                self._db.execute("INSERT INTO scopes VALUES(?,?,?,?,?,?,0,0)", (key, counters.partition, *ids))
             else:
                 key = found[0]
             place = self._by_scope[scope] = self.at(key)
@@ -87,11 +99,12 @@ class Places:
         """Return the place of an exact scope by its key."""
         place = self._places.get(scope_key)
         if place is None:
-            sql = """SELECT s.messages, p.id, p.version, p.scopes, p.messages, p.memories, p.units, p.bucket
+            sql = """SELECT p.id, p.version, p.scopes, p.messages, p.memories, p.units, p.visible, p.kept,
+                            p.bucket, s.messages, s.kept
                      FROM scopes s JOIN partitions p ON p.id = s.partition WHERE s.key = ?"""
             row = next(iter(self._db.execute(sql, (scope_key,))))
-            counters = self._counters.setdefault(row[1], _Counters(row[1:7]))
-            place = self._places[scope_key] = Place(counters, scope_key, row[7], row[0])
+            counters = self._counters.setdefault(row[0], _Counters(row[:8]))
+            place = self._places[scope_key] = Place(counters, scope_key, *row[8:])
         return place
 
     def is_ours(self, scope_key: int) -> bool:
@@ -109,15 +122,18 @@ class Places:
         """Write the counters back."""
         for c in self._counters.values():
             self._db.execute(
-                "UPDATE partitions SET version = ?, scopes = ?, messages = ?, memories = ?, units = ? WHERE id = ?",
-                (c.version, c.scopes, c.messages, c.memories, c.units, c.partition),
+                """UPDATE partitions SET version = ?, scopes = ?, messages = ?, memories = ?, units = ?, visible = ?,
+                     kept = ? WHERE id = ?""",
+                (c.version, c.scopes, c.messages, c.memories, c.units, c.visible, c.kept, c.partition),
             )
         for key, place in self._places.items():
-            self._db.execute("UPDATE scopes SET messages = ? WHERE key = ?", (place.positions, key))
+            self._db.execute(
+                "UPDATE scopes SET messages = ?, kept = ? WHERE key = ?", (place.positions, place.kept, key)
+            )
 
     def _partition(self, scope: Scope) -> _Counters:
         kind, owner = scope.owner or ("", "")
-        sql = """SELECT id, version, scopes, messages, memories, units FROM partitions
+        sql = """SELECT id, version, scopes, messages, memories, units, visible, kept FROM partitions
                  WHERE tenant = ? AND owner_kind = ? AND owner = ?"""
         found = next(iter(self._db.execute(sql, (self._tenant, kind, owner))), None)
         if found is None:
@@ -125,7 +141,7 @@ class Places:
                 "INSERT INTO partitions(tenant, owner_kind, owner, bucket) VALUES(?,?,?,?)",
                 (self._tenant, kind, owner, bucket(scope)),
             )
-            found = (self._db.last_insert_rowid(), 0, 0, 0, 0, 0)
+            found = (self._db.last_insert_rowid(), 0, 0, 0, 0, 0, 0, 0)
         return self._counters.setdefault(found[0], _Counters(found))
 
 

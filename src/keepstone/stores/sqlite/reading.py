@@ -20,6 +20,7 @@ from keepstone.types import Change, Kind, LedgerMessage, MemoryRecord, Page, Sco
 Row = tuple[Any, ...]
 
 _IDS_AT_ONCE = 500
+_ID_COLUMNS = ("user_id", "agent_id", "app_id", "run_id")
 _NEVER = enc.instant(0)
 _BLANK = MemoryRecord(
     id="", text="", kind=Kind.EPISODE, scope=Scope(), status=Status.CURRENT, revision=0, sequence=0, metadata={},
@@ -212,16 +213,15 @@ def holds_visible(db: apsw.Connection, partition: int, scope: Scope) -> bool:
 
 
 def _ids_match(scope: Scope) -> str:
-    columns = ("s.user_id", "s.agent_id", "s.app_id", "s.run_id")
-    given = [f"{c} = ?" for c, i in zip(columns, scope.ids, strict=True) if i is not None]
+    # Said twice: the indexes of scopes are only of ids that are given, and SQLite must see that these are.
+    given = [f"s.{n} = ? AND s.{n} <> ''" for n, i in zip(_ID_COLUMNS, scope.ids, strict=True) if i is not None]
     return " AND ".join(given) or "1"
 
 
 def scope_filter(scope: Scope) -> tuple[str, dict[str, str]]:
     """Return what tells whether *scope* sees the exact scope s of its tenant, and the values named in it."""
-    names = ("user_id", "agent_id", "app_id", "run_id")
-    given = {name: id for name, id in zip(names, scope.ids, strict=True) if id is not None}
-    return " AND ".join(f"s.{name} = :{name}" for name in given) or "1", given
+    given = {name: id for name, id in zip(_ID_COLUMNS, scope.ids, strict=True) if id is not None}
+    return " AND ".join(f"s.{name} = :{name} AND s.{name} <> ''" for name in given) or "1", given
 
 
 def listing(kinds: Sequence[Kind]) -> str:

@@ -7,7 +7,7 @@ from keepstone.logic.conversation import microseconds
 from keepstone.logic.details import superseded
 from keepstone.operations import Forget, Outcome, Restore, Retire, RetireScope, Supersede
 from keepstone.stores.sqlite import encoding as enc
-from keepstone.stores.sqlite.places import begin
+from keepstone.stores.sqlite.places import Place, begin
 from keepstone.stores.sqlite.reading import revision_text
 from keepstone.stores.sqlite.transaction import MemoryRow, Transaction
 from keepstone.types import Action, Status
@@ -45,11 +45,12 @@ def retire(work: Transaction, op: Retire) -> Outcome:
     change = work.write_change(
         place, Action.DELETE, row.key, row.revision, None, inverse_of=op.inverse_of, reason=op.reason
     )
-    _set_retired(work, row.key, change, keeps_sources=op.keeps_sources)
+    _set_retired(work, place, row.key, change, keeps_sources=op.keeps_sources)
     return Outcome(kind="stored", memory_id=op.memory_id, retired=1)
 
 
-def _set_retired(work: Transaction, key: int, change: int, *, keeps_sources: bool = False) -> None:
+def _set_retired(work: Transaction, place: Place, key: int, change: int, *, keeps_sources: bool = False) -> None:
+    place.show(-1)
     sql = """UPDATE memories SET status = 2, changed = ?, updated_at = ?,
              keeps_sources = CASE WHEN ? AND kind <> 0 THEN 1 END WHERE key = ?"""
     work.db.execute(sql, (change, work.at, keeps_sources, key))
@@ -69,7 +70,8 @@ def forget(work: Transaction, op: Forget) -> Outcome:
         change = work.write_change(place, Action.SUPERSEDE, key, revision, revision, reason=op.reason, details=details)
         _set_superseded(work, key, change, work.at, None)
     else:
-        _set_retired(work, key, work.write_change(place, Action.DELETE, key, revision, None, reason=op.reason))
+        change = work.write_change(place, Action.DELETE, key, revision, None, reason=op.reason)
+        _set_retired(work, place, key, change)
     return Outcome(kind="stored", memory_id=id, retired=int(not op.lower))
 
 
@@ -82,7 +84,7 @@ def retire_scope(work: Transaction, op: RetireScope) -> Outcome:
         for key, revision in work.db.execute(sql, (scope_key,))
     ]
     for key, revision, place in sorted(found, key=lambda f: f[0]):
-        _set_retired(work, key, work.write_change(place, Action.DELETE, key, revision, None))
+        _set_retired(work, place, key, work.write_change(place, Action.DELETE, key, revision, None))
     return Outcome(kind="stored", retired=len(found))
 
 
@@ -99,6 +101,7 @@ def restore(work: Transaction, op: Restore) -> Outcome:
     if revision_text(work.db, row.key, row.revision) is None:
         raise ConflictError(f"The text of memory {op.memory_id} is not here: its archive left it out.")
     place = work.places.at(row.scope)
+    place.show(int(row.status > enc.LAST_VISIBLE))
     change = work.write_change(place, Action.RESTORE, row.key, None, row.revision, inverse_of=op.inverse_of)
     current = op.status is Status.CURRENT
     keeps = op.keeps_validity or not current

@@ -11,7 +11,7 @@ import apsw
 from keepstone.errors import StoreCorruptError, StoreVersionError
 
 APPLICATION_ID = 0x4B53544E
-VERSION = 2
+VERSION = 3
 
 _VERSION_1 = """
 CREATE TABLE meta(
@@ -180,7 +180,114 @@ DROP TABLE entities;
 DROP TABLE links;
 """
 
-MIGRATIONS = (_VERSION_1, _VERSION_2)
+_VERSION_3 = """
+-- How many memories are visible, and how many messages are in the ledger.
+ALTER TABLE partitions ADD COLUMN visible INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE partitions ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE scopes ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX partitions_tenant ON partitions(tenant);
+UPDATE scopes SET kept = (SELECT count(*) FROM messages x WHERE x.scope = scopes.key);
+UPDATE partitions SET
+    kept = (SELECT ifnull(sum(s.kept), 0) FROM scopes s WHERE s.partition = partitions.id),
+    visible = (SELECT count(*) FROM memories m
+               WHERE m.key BETWEEN partitions.id << 32 AND partitions.id << 32 | 4294967295 AND m.status < 2);
+-- When it was leased last.
+ALTER TABLE jobs ADD COLUMN claimed_at INTEGER;
+
+-- `scope` is NULL for a whole tenant. Numbers are never given again: who follows the events counts on it.
+CREATE TABLE events(
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    tenant TEXT NOT NULL, scope INTEGER, kind INTEGER NOT NULL, batch BLOB, job BLOB, at INTEGER NOT NULL
+);
+CREATE INDEX events_tenant ON events(tenant);
+CREATE INDEX events_scope ON events(scope);
+CREATE INDEX events_batch ON events(batch) WHERE batch IS NOT NULL;
+CREATE INDEX events_job ON events(job) WHERE job IS NOT NULL;
+
+-- What was written on each day (UTC, counted from 1970), by partition, and by tenant (partition 0).
+CREATE TABLE days(
+    tenant TEXT NOT NULL, partition INTEGER NOT NULL, day INTEGER NOT NULL, messages INTEGER NOT NULL DEFAULT 0,
+    a0 INTEGER NOT NULL DEFAULT 0, a1 INTEGER NOT NULL DEFAULT 0, a2 INTEGER NOT NULL DEFAULT 0,
+    a3 INTEGER NOT NULL DEFAULT 0, a4 INTEGER NOT NULL DEFAULT 0, a5 INTEGER NOT NULL DEFAULT 0,
+    a6 INTEGER NOT NULL DEFAULT 0, a7 INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY(tenant, partition, day)
+) WITHOUT ROWID;
+INSERT INTO days
+SELECT p.tenant, p.id, w.day, sum(w.messages), sum(w.action = 0), sum(w.action = 1), sum(w.action = 2),
+       sum(w.action = 3), sum(w.action = 4), sum(w.action = 5), sum(w.action = 6), sum(w.action = 7)
+FROM (
+    SELECT key >> 32 AS partition, (recorded_at - (recorded_at % 86400000000 + 86400000000) % 86400000000) / 86400000000
+           AS day, 1 AS messages, -1 AS action FROM messages
+    UNION ALL
+    SELECT key >> 32, (at - (at % 86400000000 + 86400000000) % 86400000000) / 86400000000, 0, action FROM changes
+) w JOIN partitions p ON p.id = w.partition GROUP BY p.id, w.day;
+INSERT INTO days
+SELECT tenant, 0, day, sum(messages), sum(a0), sum(a1), sum(a2), sum(a3), sum(a4), sum(a5), sum(a6), sum(a7)
+FROM days GROUP BY tenant, day;
+
+CREATE TABLE tenants(id TEXT PRIMARY KEY, name TEXT NOT NULL, created_at INTEGER NOT NULL) WITHOUT ROWID;
+-- It was never made, and is there from the start.
+INSERT INTO tenants VALUES('', '', 0);
+
+-- Secrets are kept as SHA-256 digests. Ids that a pin does not give are ''.
+CREATE TABLE api_keys(
+    key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, digest BLOB NOT NULL UNIQUE,
+    tenant TEXT NOT NULL, name TEXT NOT NULL, role TEXT NOT NULL, prefix TEXT NOT NULL,
+    user_id TEXT NOT NULL, agent_id TEXT NOT NULL, app_id TEXT NOT NULL, run_id TEXT NOT NULL,
+    created_at INTEGER NOT NULL, expires_at INTEGER, revoked_at INTEGER, last_used_at INTEGER, replaces TEXT
+);
+CREATE INDEX api_keys_tenant ON api_keys(tenant);
+
+CREATE TABLE browser_sessions(
+    digest BLOB PRIMARY KEY, key_id TEXT NOT NULL, csrf_token TEXT NOT NULL,
+    created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX browser_sessions_expiry ON browser_sessions(expires_at);
+CREATE INDEX browser_sessions_key ON browser_sessions(key_id);
+
+CREATE TABLE audit(
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, tenant TEXT NOT NULL, key_id TEXT,
+    operation TEXT NOT NULL, surface TEXT NOT NULL, status INTEGER NOT NULL,
+    user_id TEXT NOT NULL, agent_id TEXT NOT NULL, app_id TEXT NOT NULL, run_id TEXT NOT NULL,
+    target TEXT, request_id TEXT
+);
+CREATE INDEX audit_tenant ON audit(tenant);
+CREATE INDEX audit_key ON audit(key_id) WHERE key_id IS NOT NULL;
+CREATE INDEX audit_at ON audit(at);
+
+-- `since` is the last event before it was made.
+CREATE TABLE webhooks(
+    key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, tenant TEXT NOT NULL, name TEXT NOT NULL,
+    url TEXT NOT NULL, secret TEXT NOT NULL, kinds TEXT NOT NULL,
+    user_id TEXT NOT NULL, agent_id TEXT NOT NULL, app_id TEXT NOT NULL, run_id TEXT NOT NULL,
+    created_at INTEGER NOT NULL, is_active INTEGER NOT NULL, since INTEGER NOT NULL,
+    UNIQUE(tenant, id)
+);
+
+-- An event is copied, so that it may be trimmed. `leased` is 1 from a lease until its attempt is settled.
+CREATE TABLE deliveries(
+    key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, webhook INTEGER NOT NULL,
+    event INTEGER NOT NULL, kind INTEGER NOT NULL, tenant TEXT NOT NULL,
+    user_id TEXT NOT NULL, agent_id TEXT NOT NULL, app_id TEXT NOT NULL, run_id TEXT NOT NULL,
+    batch BLOB, job BLOB, at INTEGER NOT NULL,
+    state INTEGER NOT NULL, leased INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0, due_at INTEGER,
+    updated_at INTEGER NOT NULL, status INTEGER, error TEXT
+);
+CREATE UNIQUE INDEX deliveries_once ON deliveries(webhook, event);
+CREATE INDEX deliveries_due ON deliveries(due_at) WHERE state = 0;
+CREATE INDEX deliveries_ended ON deliveries(updated_at) WHERE state <> 0;
+
+CREATE TABLE replies(
+    key INTEGER PRIMARY KEY, tenant TEXT NOT NULL, request BLOB NOT NULL, fingerprint BLOB NOT NULL,
+    status INTEGER NOT NULL DEFAULT 0, headers TEXT, body BLOB NOT NULL DEFAULT x'',
+    at INTEGER NOT NULL, expires_at INTEGER NOT NULL,
+    UNIQUE(tenant, request)
+);
+CREATE INDEX replies_expiry ON replies(expires_at);
+CREATE INDEX replies_at ON replies(at);
+"""
+
+MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3)
 
 
 def prepare(db: apsw.Connection, name: str) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
 
 import apsw
 
@@ -17,9 +16,11 @@ from keepstone.errors import StoreClosedError
 from keepstone.ids import IdSource
 from keepstone.naming import Naming
 from keepstone.operations import AppendMessage, Applied, ArchiveRow, Batch
-from keepstone.results import JobStatus, Usage
+from keepstone.results import Backup, JobStatus, Usage
 from keepstone.stores.sqlite import archive, calls, checking, deriving, earlier, erasure, jobs, naming, reading, vectors
+from keepstone.stores.sqlite.backup import copy
 from keepstone.stores.sqlite.checking import Finding
+from keepstone.stores.sqlite.controlling import CatalogueDoor, ControlDoor
 from keepstone.stores.sqlite.engine import Engine, in_thread
 from keepstone.stores.sqlite.index import IndexCache
 from keepstone.stores.sqlite.known import find_known
@@ -27,13 +28,11 @@ from keepstone.stores.sqlite.searching import candidates
 from keepstone.stores.sqlite.writing import Writer
 from keepstone.types import Change, ErasureReceipt, LedgerMessage, MemoryRecord, Page, Scope, Stats
 
-T = TypeVar("T")
-
 CACHE_BYTES = 256_000_000
 BUSY_SECONDS = 60.0
 
 
-class SqliteStore:
+class SqliteStore(CatalogueDoor, ControlDoor):
     """Memory in one SQLite file, safe for several threads and processes and for a fork after use.
 
     Vectors and postings of the partitions searched last are cached in up to *cache_bytes*. A write waits up to
@@ -217,6 +216,17 @@ class SqliteStore:
         """Return what a check of the whole file finds."""
         return await self._read(checking.check)
 
+    async def backup(self, path: str | Path, *, force: bool = False) -> Backup:
+        """Copy the store into a file while others write; with *force*, in the place of one that is there.
+
+        The copy holds what was committed when it began, has been checked, and has its name once it is on the disk.
+
+        Raises:
+            ConflictError: there is such a file and not *force*, or another backup is being written there.
+            StoreError: the store is damaged, or the file cannot be written.
+        """
+        return await self._read(lambda db: copy(db, Path(path).expanduser(), force=force))
+
     async def close(self) -> None:
         """Close every connection."""
         # A thread of its own: those of executors are gone when the interpreter exits.
@@ -228,17 +238,11 @@ class SqliteStore:
     def _forget_cache(self) -> None:
         self._cache = IndexCache(self._cache_bytes)
 
-    async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
-        return await asyncio.wrap_future(self._engine.read(work))
-
     def _release(self, leased: Future[list[Job]]) -> None:
         if leased.exception() is None:
             # Of a store that is closed, the lease runs out.
             with suppress(StoreClosedError):
                 self._engine.write(lambda db: jobs.release(db, leased.result()))
-
-    async def _write(self, work: Callable[[apsw.Connection], T]) -> T:
-        return await asyncio.wrap_future(self._engine.write(work))
 
 
 def _known(db: apsw.Connection, messages: Sequence[AppendMessage]) -> list[bool]:

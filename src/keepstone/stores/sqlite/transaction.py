@@ -14,6 +14,7 @@ from keepstone.logic.entities import fold
 from keepstone.naming import Mention
 from keepstone.operations import Batch, NewMemory, NewUnit, SourceSpan
 from keepstone.stores.sqlite import encoding as enc
+from keepstone.stores.sqlite.events import Record
 from keepstone.stores.sqlite.places import Place, Places
 from keepstone.types import Action, Metadata
 
@@ -49,6 +50,7 @@ class Transaction:
         self.batch = batch
         self.at = enc.micros(batch.at) or 0
         self.places = Places(db, batch.tenant)
+        self.record = Record(batch.tenant, self.at)
         self.logged: list[str] = []
         self.written: dict[str, int] = {}
         self.appended: dict[str, str | None] = {}
@@ -63,6 +65,7 @@ class Transaction:
         for sql, rows in self._late.items():
             self.db.executemany(sql, rows)
         self.places.save()
+        self.record.save(self.db, "changes", self._batch_raw)
 
     def write_message(
         self,
@@ -81,6 +84,7 @@ class Transaction:
         if self.message_key(id) is not None:
             raise ConflictError(f"There is a message {id} already.", blocking=(id,))
         key, position = place.next_message()
+        self.record.message(place.partition)
         self.db.execute(
             "INSERT INTO messages VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
@@ -96,6 +100,7 @@ class Transaction:
         if self.memory_key(memory.id) is not None:
             raise ConflictError(f"There is a memory {memory.id} already.", blocking=(memory.id,))
         key = place.next_memory()
+        place.show(1)
         change = self.write_change(place, Action.ADD, key, None, 1)
         self.db.execute(
             """INSERT INTO memories(key, id, scope, kind, status, revision, unit_revision, role, name, categories,
@@ -172,6 +177,7 @@ class Transaction:
         """Append one entry to the history, with the details of the batch and its own, and return its sequence."""
         id = self._new_id(self.batch.at, place.bucket)
         sequence = place.next_change()
+        self.record.change(place, action)
         said = self._details if details is None else enc.dump_json({**self.batch.details, **details})
         row = (
             enc.key(place.partition, sequence), enc.raw_id(id), self._batch_raw, enc.ACTION_NUMBERS[action],
