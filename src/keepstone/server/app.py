@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 import keepstone
-from keepstone.server import native, problems
+from keepstone.server import native, openapi, problems
 from keepstone.server.health import router as health
+from keepstone.server.measuring import router as measuring
 from keepstone.server.middleware import Surroundings
 from keepstone.server.service import Service
 
@@ -45,11 +46,13 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     app.include_router(health)
+    app.include_router(measuring)
     app.include_router(native.router())
     _include_wanted(app, service)
     if mcp is not None:
         app.include_router(mcp.router())
     problems.install(app)
+    openapi.install(app)
     app.add_middleware(Surroundings, settings=service.settings)
     return app
 
