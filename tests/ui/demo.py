@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from keepstone.chat import ChatReply, ChatRequest
+from keepstone.control import EVENT_KINDS, Role, Webhook
 from keepstone.errors import BadReplyError
 from keepstone.server.access import ROOT_TENANT
+from keepstone.server.webhooks import new_secret
 from keepstone.testing import FakeClock, ScriptedChatModel
+from keepstone.types import Scope
 from tests.distillation.speaking import change, heard, known_in, reply
 from tests.server.serving import Serving, serving
 
@@ -73,6 +76,14 @@ SAID = (
     Said(day=20, user=XIAOYU, text="我喜欢喝龙井茶。", fact=TEA, section="preferences"),
     Said(day=22, user=MAYA, text="My flight to Lisbon leaves on 3 July 2026.", fact=FLIGHT, section="plans"),
 )
+TOGETHER = (
+    (MAYA, "My neighbour Tomás plays chess with my sister Inês in Lisbon."),
+    (MAYA, "Last week Professor Lindqvist gave a talk about \"The Kiln Book\" in Porto, and Tomás was there too."),
+    (MAYA, "My colleague Astrid Lindqvist met Inês and Tomás in Lisbon."),
+    (XIAOYU, "我的同事王小明和李雪昨天在杭州一起去了西湖，后来张老师也从上海赶来了。"),
+    (XIAOYU, "周末我和李雪、陈教授在北京大学见了面，李雪送给我一本《西湖梦寻》。"),
+)
+LINDQVIST, ASTRID = "Professor Lindqvist", "Astrid Lindqvist"
 BROKEN = "This sentence makes the model fail, so that there is a dead letter to look at."
 
 
@@ -103,7 +114,36 @@ async def fill(server: Serving, clock: FakeClock) -> None:
         await memory.add([message], user_id=said.user, run_id=f"day-{said.day}", wait=20)
     await memory.add(BROKEN, user_id=MAYA, run_id="broken", wait=20)
     await _changed(server, clock)
+    await _administered(server)
     clock.advance(START + timedelta(days=DAYS) - clock())
+
+
+async def _administered(server: Serving) -> None:
+    """Make keys, a webhook that goes nowhere, and a merge of names."""
+    service = server.service
+    memory = service.memory_of(ROOT_TENANT)
+    for user, text in TOGETHER:
+        await memory.add(text, user_id=user, agent_id="diary", run_id="friends", infer=False)
+    found = {e.name: e.id for e in await memory.entities(user_id=MAYA)}
+    await memory.merge_entities(found[LINDQVIST], found[ASTRID], reason="She told me so herself.", user_id=MAYA)
+    await service.keys.create(ROOT_TENANT, "billing service", Role.READ)
+    await service.keys.create(ROOT_TENANT, "陈晓雨的手机应用", Role.WRITE, pin=Scope(user_id=XIAOYU))
+    ended, _ = await service.keys.create(ROOT_TENANT, "an old script", Role.WRITE)
+    await service.keys.revoke(ROOT_TENANT, ended.id)
+    now = service.clock()
+    await service.control.put_webhook(
+        Webhook(
+            id=service.new_id(now, 0),
+            tenant=ROOT_TENANT,
+            url="https://hooks.example/a/rather/long/path/that/has/to/break/somewhere/keepstone",
+            secret=new_secret(),
+            kinds=EVENT_KINDS,
+            pin=Scope(),
+            created_at=now,
+            name="数据平台",
+            is_active=False,
+        )
+    )
 
 
 async def _changed(server: Serving, clock: FakeClock) -> None:

@@ -33,7 +33,6 @@ WORDS: dict[str, str] = {
     "role.read": "read",
     "role.write": "write",
     "role.admin": "admin",
-    "soon": "This page comes with the next step.",
     "refused.title": "This did not work",
     "refused.400": "The request cannot be understood.",
     "refused.403": "This key may not do this.",
