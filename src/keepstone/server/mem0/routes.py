@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 
 from keepstone.compat.mem0.shapes import named, warn
 from keepstone.errors import InvalidRequestError
-from keepstone.server.native import PROBLEMS
+from keepstone.server.openapi import DESCRIPTIONS
 from keepstone.server.problems import MEDIA_TYPE, Problem
 from keepstone.server.routing import GuardedRoute, does
 
@@ -28,7 +28,8 @@ QUIET = frozenset(
 # Described once, by our own interface: a model for each of them in each route would take long to start.
 _PROBLEM = {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"description": told["description"], "content": {MEDIA_TYPE: _PROBLEM}} for status, told in PROBLEMS.items()
+    status: {"description": description, "content": {MEDIA_TYPE: _PROBLEM}}
+    for status, description in DESCRIPTIONS.items()
 }
 
 
