@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,8 @@ from fastapi import FastAPI
 
 from keepstone import config
 from keepstone.contract import Clock
-from keepstone.control import ApiKey, Role
+from keepstone.control import ApiKey, Role, Tenant
+from keepstone.errors import ConflictError
 from keepstone.protocols import ChatModel, Embedder, Store
 from keepstone.server.app import create_app
 from keepstone.server.service import Service
@@ -53,10 +54,17 @@ class Serving:
     def made_key(
         self, role: Role | str = Role.ADMIN, *, tenant: str = "", name: str = "test", **pin: str
     ) -> tuple[ApiKey, str]:
+        if tenant:
+            self.run(_there(self.service, tenant))
         made: tuple[ApiKey, str] = self.run(
             self.service.keys.create(tenant, name, Role(role), pin=Scope(tenant=tenant, **pin))
         )
         return made
+
+
+async def _there(service: Service, tenant: str) -> None:
+    with suppress(ConflictError):
+        await service.control.put_tenant(Tenant(id=tenant, name=tenant, created_at=service.clock()))
 
 
 class _Server(uvicorn.Server):
@@ -69,6 +77,14 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._service.ending()
         await super().shutdown(sockets)
+
+
+def _await_start(servers: list[uvicorn.Server], failed: list[BaseException]) -> None:
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while not failed and not servers[0].started and time.monotonic() < deadline:
+        time.sleep(0.005)
+    if failed:
+        raise failed[0]
 
 
 @contextmanager
@@ -119,11 +135,7 @@ def serving(
         thread = threading.Thread(target=run, name="test server", daemon=True)
         thread.start()
         ready.wait(START_SECONDS_MAX)
-        deadline = time.monotonic() + START_SECONDS_MAX
-        while not failed and not servers[0].started and time.monotonic() < deadline:
-            time.sleep(0.005)
-        if failed:
-            raise failed[0]
+        _await_start(servers, failed)
         service, loop, app = started[0]
         _, secret = asyncio.run_coroutine_threadsafe(service.keys.create("", "test admin", Role.ADMIN), loop).result(10)
         try:

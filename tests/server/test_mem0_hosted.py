@@ -1,58 +1,43 @@
 """Mem0's hosted interface, as its clients speak it: each route has its effect in the store."""
 
+import asyncio
 import json
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Any
 
-import httpx2
 import pytest
 
+from keepstone.chat import ChatReply, ChatRequest
 from keepstone.testing import ScriptedChatModel
 from tests.distillation.speaking import change, reply
+from tests.server.mem0_client import Client
 from tests.server.serving import Serving, serving
 
 ANA = {"user_id": "ana"}
 
 
-class Client:
-    """Requests as Mem0's clients make them: a token, a path with a slash at its end, JSON."""
+class Gated(ScriptedChatModel):
+    """Answers once it is allowed to."""
 
-    def __init__(self, server: Serving, secret: str | None = None) -> None:
-        headers = {"Authorization": f"Token {secret or server.secret}"}
-        self._client = httpx2.Client(base_url=server.url + "/mem0", headers=headers, timeout=30)
-        self.native = server.client(secret)
+    def __init__(self, replies: list[dict[str, Any]]) -> None:
+        super().__init__(replies)
+        self.allowed = asyncio.Event()
 
-    def __enter__(self) -> Self:
-        return self
+    async def reply(self, request: ChatRequest) -> ChatReply:
+        await self.allowed.wait()
+        return await super().reply(request)
 
-    def __exit__(self, *_: object) -> None:
-        self._client.close()
-        self.native.close()
 
-    def __call__(self, method: str, path: str, status: int = 200, **options: Any) -> Any:
-        answer = self._client.request(method, path, **options)
-        assert answer.status_code == status, answer.text
-        self.headers = answer.headers
-        return answer.json()
-
-    def add(self, text: str, **more: Any) -> dict[str, Any]:
-        body = {"messages": [{"role": "user", "content": text}], **ANA, **more}
-        return dict(self("POST", "/v3/memories/add/", json=body))
-
-    def id_of(self, text: str, **more: Any) -> str:
-        return str(self.add(text, **more)["results"][0]["id"])
-
-    def listed(self, filters: Any = None, **more: Any) -> list[str]:
-        query = {k: more.pop(k) for k in ("page", "page_size") if k in more}
-        found = self("POST", "/v3/memories/", json={"filters": filters or ANA, **more}, params=query)
-        return [r["memory"] for r in found["results"]]
-
-    def stored(self, id: str) -> dict[str, Any]:
-        return dict(self.native.get(f"/api/v1/memories/{id}").json())
+@pytest.fixture(scope="module")
+def server() -> Iterator[Serving]:
+    """One server for all: what it serves is emptied before each test."""
+    with serving() as found:
+        yield found
 
 
 @pytest.fixture
 def mem0(server: Serving) -> Iterator[Client]:
+    server.run(server.service.memory_of("").reset(confirm=True))
     with Client(server) as found:
         yield found
 
@@ -77,18 +62,20 @@ def test_what_is_added_is_a_memory_at_once(mem0: Client) -> None:
     assert event["results"][0]["data"]["memory"] == "I keep bees."
     again = mem0.add("I keep bees.", timestamp=1_700_000_000)
     assert mem0("GET", f"/v1/event/{again['event_id']}/")["status"] == "SUCCEEDED"
+    mem0("GET", "/v1/event/nothing/", 404)
     repeated = mem0.add("I keep bees.", timestamp=1_700_000_000)
     assert repeated["results"] == []
     assert mem0("GET", f"/v1/event/{repeated['event_id']}/")["status"] == "SUCCEEDED"
 
 
 def test_a_chat_model_reads_in_the_background() -> None:
-    model = ScriptedChatModel([reply(change("add", "I moved to Porto."))], delay=0.3)
+    model = Gated([reply(change("add", "I moved to Porto."))])
     with serving(chat_model=model) as server, Client(server) as mem0:
         said = mem0.add("I moved to Porto.", custom_instructions="Keep places.", includes="homes", excludes="money")
         assert said["status"] == "PENDING"
         assert "warnings" not in said
         assert mem0("GET", f"/v1/event/{said['event_id']}/")["status"] in ("PENDING", "RUNNING")
+        server.loop.call_soon_threadsafe(model.allowed.set)
         mem0.native.post("/api/v1/flush", json={"timeout": 20, **ANA})
         done = mem0("GET", f"/v1/event/{said['event_id']}/")
         assert (done["status"], [r["event"] for r in done["results"]]) == ("SUCCEEDED", ["ADD"])
@@ -318,7 +305,6 @@ def test_no_filter_reaches_further_than_the_key(server: Serving, mem0: Client) -
     for user in ("ana", "ben"):
         mem0.add("I like the sea.", user_id=user, app_id="boats")
     both = ["I like the sea."] * 2
-    everybody = {"filters": {"user_id": "*"}}
     assert mem0.listed({"user_id": "*"}) == both
     assert mem0.listed({"AND": [{"app_id": "boats"}, {"user_id": "*"}]}) == both
     either = {"OR": [{"user_id": "ana"}, {"user_id": "ben"}]}
@@ -383,3 +369,82 @@ def test_what_was_imported_answers_to_its_old_id(mem0: Client) -> None:
     assert len(mem0("GET", f"/v1/memories/{old}/history/")) == 2
     mem0("DELETE", f"/v1/memories/{old}/")
     mem0("GET", f"/v1/memories/{old}/", 404)
+
+
+def test_entities_are_those_who_have_memories(mem0: Client) -> None:
+    for ids in ({"user_id": "ana"}, {"user_id": "b/en"}, {"user_id": None, "agent_id": "bot"}):
+        mem0.add("I like the hills.", **ids)
+    found = mem0("GET", "/v1/entities/")
+    assert found["count"] == 3
+    assert {(e["type"], e["name"], e["total_memories"]) for e in found["results"]} == {
+        ("user", "ana", 1),
+        ("user", "b/en", 1),
+        ("agent", "bot", 1),
+    }
+    page = mem0("GET", "/v1/entities/", params={"page": 2, "page_size": 2})
+    assert (len(page["results"]), page["next"]) == (1, None)
+    sample = mem0("POST", "/v2/profiles/jobs/", json={"operation": "sample", "entity_type": "user", "limit": 1})
+    assert (sample["sampled"], sample["entity_ids"]) == (1, ["ana"])
+    mem0("DELETE", "/v2/entities/user/b%2Fen/")
+    mem0("DELETE", "/v1/entities/agent/bot")
+    assert [e["name"] for e in mem0("GET", "/v1/entities/")["results"]] == ["ana"]
+    assert mem0.listed({"user_id": "b/en"}) == []
+    assert mem0.listed() == ["I like the hills."]
+    mem0("DELETE", "/v2/entities/user/nobody/", 404)
+    for wrong in ("/v2/entities/user/*/", "/v2/entities/team/ana/"):
+        mem0("DELETE", wrong, 400)
+    mem0("DELETE", "/v2/entities/user/ana/", 400, params={"only": "old"})
+
+
+def test_events_are_listed_the_newest_first(mem0: Client) -> None:
+    id = mem0.id_of("I live in Lyon.")
+    mem0("PUT", f"/v1/memories/{id}/", json={"text": "I live in Nice."})
+    mem0("DELETE", f"/v1/memories/{id}/")
+    found = mem0("GET", "/v1/events/", params={"page_size": 3})["results"]
+    assert [(e["event_type"], e["status"]) for e in found] == [
+        ("DELETE", "SUCCEEDED"),
+        ("UPDATE", "SUCCEEDED"),
+        ("ADD", "SUCCEEDED"),
+    ]
+    assert found[1]["results"][0]["data"]["memory"] == "I live in Nice."
+    assert mem0("GET", f"/v1/event/{found[1]['id']}/")["event_type"] == "UPDATE"
+
+
+def test_a_job_that_failed_is_told() -> None:
+    with serving(chat_model=ScriptedChatModel(["no json", "none either"])) as server, Client(server) as mem0:
+        said = mem0.add("I moved to Porto.")
+        mem0.native.post("/api/v1/flush", json={"timeout": 20, **ANA})
+        event = mem0("GET", f"/v1/event/{said['event_id']}/")
+        assert (event["status"], event["results"]) == ("FAILED", [])
+        assert mem0.listed() == ["I moved to Porto."]
+
+
+def test_nothing_made_of_the_words_is_a_success() -> None:
+    with serving(chat_model=ScriptedChatModel([reply()])) as server, Client(server) as mem0:
+        said = mem0.add("I moved to Porto.")
+        mem0.native.post("/api/v1/flush", json={"timeout": 20, **ANA})
+        event = mem0("GET", f"/v1/event/{said['event_id']}/")
+        assert (event["status"], event["results"]) == ("SUCCEEDED", [])
+
+
+def test_webhooks_are_those_of_the_tenant() -> None:
+    with serving(webhooks_to_private_hosts=True) as server, Client(server) as mem0:
+        body = {"url": "http://127.0.0.1:9/hook", "name": "mine", "event_types": ["memory_add"]}
+        made = mem0("POST", "/api/v1/webhooks/projects/default/", json=body)
+        assert made["secret"]
+        assert "event_types" in made["warnings"][0]
+        path = f"/api/v1/webhooks/{made['webhook_id']}/"
+        changed = mem0("PUT", path, json={"name": "yours"})
+        assert (changed["name"], changed["url"]) == ("yours", body["url"])
+        listed = mem0("GET", "/api/v1/webhooks/projects/default/")
+        assert [w["name"] for w in listed] == ["yours"]
+        assert "secret" not in listed[0]
+        kept = server.run(server.service.control.webhooks(""))
+        assert [(w.name, w.kinds) for w in kept] == [("yours", ("changes",))]
+        mem0("DELETE", path)
+        assert server.run(server.service.control.webhooks("")) == []
+        mem0("DELETE", path, 404)
+        mem0("PUT", path, 404, json={"name": "x"})
+        mem0("GET", "/api/v1/webhooks/projects/other/", 404)
+        mem0("POST", "/api/v1/webhooks/projects/default/", 400, json={"name": "x"})
+        mem0("POST", "/api/v1/webhooks/projects/default/", 400, json={**body, "event_types": ["x"]})

@@ -100,7 +100,7 @@ OPERATIONS: Mapping[str, Rule] = MappingProxyType(
         "tenants": _ROOT,
         "create_tenant": _ROOT,
         "drop_tenant": _ROOT,
-        "metrics": _ROOT,
+        "metrics": Rule(role=Role.READ, pinned=False, root=True),
     }
 )
 

@@ -17,7 +17,7 @@ from keepstone.server.mem0 import asking, routes
 from keepstone.server.mem0.entities import all_entities, removed
 from keepstone.server.native.asking import Held, Who
 from keepstone.server.routing import service_of
-from keepstone.types import Listing
+from keepstone.types import Listing, Scope
 
 surface = routes.open_source()
 
@@ -90,6 +90,7 @@ async def keys(request: Request, who: Who) -> Response:
 @surface.route("POST", "/api-keys", "create_key", "create_key")
 async def create_key(request: Request, body: KeyBody, who: Who) -> Response:
     """Make a key that may read and write, and return its secret, which is shown once."""
+    who.check_grant(Role.WRITE, Scope(tenant=who.tenant))
     key, secret = await service_of(request).keys.create(who.tenant, body.label or body.name or "", Role.WRITE)
     return routes.reply({**_key(key), "key": secret}, status=201)
 
@@ -104,6 +105,8 @@ async def revoke_key(request: Request, id: str, who: Who) -> Response:
 @surface.route("GET", "/requests", "audit", "requests")
 async def requests(request: Request, who: Who) -> Response:
     """Return what was asked for lately, the newest first: changes, and what was refused."""
+    # What was asked just now is in it.
+    await service_of(request).auditor.write()
     found = await service_of(request).control.audit(who.tenant, AuditFilter(), limit=asking.PAGE_DEFAULT)
     return routes.reply([_request(e) for e in found.items])
 

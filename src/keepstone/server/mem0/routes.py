@@ -10,7 +10,8 @@ from fastapi.responses import JSONResponse
 
 from keepstone.compat.mem0.shapes import named, warn
 from keepstone.errors import InvalidRequestError
-from keepstone.server.native import PROBLEMS
+from keepstone.server.openapi import DESCRIPTIONS
+from keepstone.server.problems import MEDIA_TYPE, Problem
 from keepstone.server.routing import GuardedRoute, does
 
 HOSTED, OSS = "/mem0", "/mem0-oss"
@@ -22,6 +23,14 @@ QUIET = frozenset(
     """source version api_version output_format org_id project_id org_name project_name async_mode page page_size
     user_id agent_id app_id run_id""".split()
 )
+
+
+# Described once, by our own interface: a model for each of them in each route would take long to start.
+_PROBLEM = {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"description": description, "content": {MEDIA_TYPE: _PROBLEM}}
+    for status, description in DESCRIPTIONS.items()
+}
 
 
 class HostedRoute(GuardedRoute):
@@ -41,7 +50,7 @@ class Surface:
 
     def __init__(self, prefix: str, route: type[GuardedRoute], tag: str) -> None:
         self._name = route.surface.replace("-", "_")
-        self.router = APIRouter(prefix=prefix, route_class=route, tags=[tag], responses=PROBLEMS)
+        self.router = APIRouter(prefix=prefix, route_class=route, tags=[tag], responses=_PROBLEMS)
 
     def route(self, method: str, path: str, operation: str, name: str) -> Callable[[Handler], Handler]:
         """Return a decorator that serves *path*, with and without a slash at its end, as *operation*."""
