@@ -1,5 +1,6 @@
 """MCP over stdio: the real program in a process of its own, asked by the SDK's own client."""
 
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,11 +18,10 @@ from tests.server.serving import Serving
 
 
 @asynccontextmanager
-async def started(*options: str, mode: str = "auto", **more: str) -> AsyncIterator[Client]:
+async def started(*options: str, mode: str = "auto", cwd: Path | None = None, **more: str) -> AsyncIterator[Client]:
     """Start `keepstone mcp` with these options, and connect to it."""
-    command = StdioServerParameters(
-        command=sys.executable, args=["-W", "error", "-m", "keepstone", "mcp", *options], env=environment(**more)
-    )
+    arguments = ["-W", "error", "-m", "keepstone", "mcp", *options]
+    command = StdioServerParameters(command=sys.executable, args=arguments, env=environment(**more), cwd=cwd)
     async with Client(stdio_client(command), mode=mode) as client:
         yield client
 
@@ -37,6 +37,13 @@ async def test_it_works_on_the_local_store(tmp_path: Path) -> None:
     with Memory(store, embedder=HashingEmbedder()) as memory:
         assert memory.get(added["id"], user_id="alice").text == "我对花生过敏。"
         assert memory.history(added["id"])[0].actor == "key:stdio"
+
+
+async def test_the_folder_that_an_agent_works_in_says_nothing(tmp_path: Path) -> None:
+    (tmp_path / "keepstone.toml").write_text(f'store = "{tmp_path}/theirs.db"\nmcp_profile = "chatgpt"\n')
+    async with started("--user", "alice", cwd=tmp_path) as client:
+        await did(client, "add_memory", text="I like tea.")
+    assert "theirs.db" not in os.listdir(tmp_path)
 
 
 async def test_role_and_profile_hold_the_agent_to_less(tmp_path: Path) -> None:
