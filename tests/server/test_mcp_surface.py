@@ -132,6 +132,7 @@ async def test_an_address_cannot_contradict_a_pin(shared: Serving) -> None:
             ("/mcp?user_id=bob", 403),
             ("/mcp/cursor/http/bob", 403),
             ("/mcp?user_id=alice", 200),
+            ("/mcp/?user_id=alice", 200),
             ("/mcp?profile=nothing", 404),
         ):
             assert http.post(path, json=asked, headers=HEADERS).status_code == status

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,6 +112,8 @@ async def _remotely(url: str, key: str) -> None:
 
 
 def _speak(speaking: Coroutine[Any, Any, None]) -> None:
+    if sys.stdin.isatty():
+        output.note("Waiting for an MCP client on stdin. `keepstone mcp install` tells one of it.")
     try:
         asyncio.run(speaking)
     except KeyboardInterrupt:
