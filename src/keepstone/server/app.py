@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 import keepstone
-from keepstone.server import native, problems
+from keepstone.server import native, problems, proxy
 from keepstone.server.health import router as health
 from keepstone.server.middleware import Surroundings
 from keepstone.server.service import Service
@@ -40,6 +40,8 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     app.include_router(health)
     app.include_router(native.router())
+    if service.settings.proxy:
+        app.include_router(proxy.router(service))
     problems.install(app)
     app.add_middleware(Surroundings, settings=service.settings)
     return app
