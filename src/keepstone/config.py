@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 STORE_FILE = "memory.db"
-SERVER_URL = "http://127.0.0.1:8765"
 USER_FILE = "keepstone.toml"
+SERVER_URL = "http://127.0.0.1:8765"
 
 
 def environment(name: str) -> str | None:

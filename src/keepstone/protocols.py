@@ -388,7 +388,7 @@ class ControlPlane(Protocol):
         ...
 
     async def trim(self, before: datetime) -> int:
-        """Remove events, sent and dead deliveries, audit entries and replies from before; return how many."""
+        """Remove events (but the last), ended deliveries, audit entries and replies from before; return how many."""
         ...
 
 

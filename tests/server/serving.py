@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,10 @@ import httpx2
 import uvicorn
 from fastapi import FastAPI
 
-from keepstone.control import ApiKey, Role
+from keepstone import config
+from keepstone.contract import Clock
+from keepstone.control import ApiKey, Role, Tenant
+from keepstone.errors import ConflictError
 from keepstone.protocols import ChatModel, Embedder, Store
 from keepstone.server.app import create_app
 from keepstone.server.service import Service
@@ -51,10 +54,17 @@ class Serving:
     def made_key(
         self, role: Role | str = Role.ADMIN, *, tenant: str = "", name: str = "test", **pin: str
     ) -> tuple[ApiKey, str]:
+        if tenant:
+            self.run(_there(self.service, tenant))
         made: tuple[ApiKey, str] = self.run(
             self.service.keys.create(tenant, name, Role(role), pin=Scope(tenant=tenant, **pin))
         )
         return made
+
+
+async def _there(service: Service, tenant: str) -> None:
+    with suppress(ConflictError):
+        await service.control.put_tenant(Tenant(id=tenant, name=tenant, created_at=service.clock()))
 
 
 class _Server(uvicorn.Server):
@@ -69,12 +79,21 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def _await_start(servers: list[uvicorn.Server], failed: list[BaseException]) -> None:
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while not failed and not servers[0].started and time.monotonic() < deadline:
+        time.sleep(0.005)
+    if failed:
+        raise failed[0]
+
+
 @contextmanager
 def serving(
     *,
     store: Store | None = None,
     embedder: Embedder | None = None,
     chat_model: ChatModel | None = None,
+    clock: Clock = config.utc_now,
     **settings: Any,
 ) -> Iterator[Serving]:
     """Serve a store (by default an empty one in memory) until the block ends."""
@@ -94,10 +113,11 @@ def serving(
                 store=store if store is not None else InMemoryStore(),
                 embedder=embedder or HashingEmbedder(),
                 chat_model=chat_model,
+                clock=clock,
             )
             app = create_app(service)
-            config = uvicorn.Config(app, log_config=None, lifespan="on", ws="none")
-            server = _Server(config, service)
+            running = uvicorn.Config(app, log_config=None, lifespan="on", ws="none")
+            server = _Server(running, service)
             servers.append(server)
             started.append((service, asyncio.get_running_loop(), app))
             ready.set()
@@ -115,11 +135,7 @@ def serving(
         thread = threading.Thread(target=run, name="test server", daemon=True)
         thread.start()
         ready.wait(START_SECONDS_MAX)
-        deadline = time.monotonic() + START_SECONDS_MAX
-        while not failed and not servers[0].started and time.monotonic() < deadline:
-            time.sleep(0.005)
-        if failed:
-            raise failed[0]
+        _await_start(servers, failed)
         service, loop, app = started[0]
         _, secret = asyncio.run_coroutine_threadsafe(service.keys.create("", "test admin", Role.ADMIN), loop).result(10)
         try:
