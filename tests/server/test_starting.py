@@ -74,6 +74,11 @@ def test_it_serves_and_stops_in_order(number: int) -> None:
             assert added.status_code == 201
         assert server.stop(number) == 0
     assert not [line for line in server.errors if "Traceback" in line]
+    with started("serve", "--port", "0") as again:
+        assert again.secret is None
+        with again.client(server.secret) as client:
+            assert client.get("/api/v1/memories", params={"user_id": "alice"}).json()["items"]
+        assert again.stop(number) == 0
 
 
 def test_a_second_signal_ends_it_at_once() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from keepstone.chat import ChatReply, ChatRequest
@@ -13,6 +14,7 @@ from tests.server.serving import Serving, serving
 
 START = datetime(2026, 5, 22, 8, 30, tzinfo=UTC)
 DAYS = 27
+GUESTS = 60
 
 LONG_EN = (
     "For the record, this is how we bake the rye bread at home: on the first evening I stir the starter with warm "
@@ -31,26 +33,46 @@ HOSTILE = (
     "\u202egnp.exe\u202c \u2066hidden\u2069 zero\u200bwidth \"quotes\" & 'ticks' ]]> --> </textarea></title>"
 )
 
-# What is said on which day, and what a model makes of it: the operation, the fact, and the fact that it is about.
-SAID: tuple[tuple[int, str, str, str, str, str, str | None], ...] = (
-    (0, "maya", "I work as a ceramics teacher in Porto.", "add", "work", "User works as a ceramics teacher in Porto.", None),
-    (1, "maya", "I am allergic to hazelnuts.", "add", "health", "User is allergic to hazelnuts.", None),
-    (2, "maya", "I keep my bicycle in the cellar.", "add", "other", "User keeps a bicycle in the cellar.", None),
-    (4, "maya", LONG_EN, "none", "", "", None),
-    (6, "maya", "My sister Inês plays the viola in Braga.", "add", "people", "User's sister Inês plays the viola in Braga.", None),
-    (9, "maya", "I moved my bicycle out of the cellar into the studio.", "supersede", "other",
-     "User keeps a bicycle in the studio.", "User keeps a bicycle in the cellar."),
-    (12, "maya", "I like my coffee without sugar.", "add", "preferences", "User likes coffee without sugar.", None),
-    (15, "maya", HOSTILE, "none", "", "", None),
-    (3, "陈晓雨", "我在杭州当图书管理员。", "add", "work", "用户在杭州当图书管理员。", None),
-    (5, "陈晓雨", "我对芒果过敏。", "add", "health", "用户对芒果过敏。", None),
-    (8, "陈晓雨", LONG_ZH, "none", "", "", None),
-    (11, "陈晓雨", "我每周三晚上学吉他。", "add", "other", "用户每周三晚上学吉他。", None),
-    (18, "陈晓雨", "我把吉他课从每周三晚上改到每周六上午了。", "supersede", "other",
-     "用户每周六上午学吉他。", "用户每周三晚上学吉他。"),
-    (20, "陈晓雨", "我喜欢喝龙井茶。", "add", "preferences", "用户喜欢喝龙井茶。", None),
-    (22, "maya", "My flight to Lisbon leaves on 3 July 2026.", "add", "plans", "User's flight to Lisbon leaves on 3 July 2026.", None),
-)  # fmt: skip
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What somebody says on a day, and what a model makes of it: an operation, a fact, the known fact it is about."""
+
+    day: int
+    user: str
+    text: str
+    fact: str = ""
+    section: str = "other"
+    about: str | None = None
+
+
+MAYA, XIAOYU = "maya", "陈晓雨"
+CELLAR, STUDIO = "User keeps a bicycle in the cellar.", "User keeps a bicycle in the studio."
+WEDNESDAY, SATURDAY = "用户每周三晚上学吉他。", "用户每周六上午学吉他。"
+TEACHER, COFFEE, TEA = (
+    "User works as a ceramics teacher in Porto.",
+    "User likes coffee without sugar.",
+    "用户喜欢喝龙井茶。",
+)
+VIOLA = "User's sister Inês plays the viola in Braga."
+FLIGHT = "User's flight to Lisbon leaves on 3 July 2026."
+SAID = (
+    Said(day=0, user=MAYA, text="I work as a ceramics teacher in Porto.", fact=TEACHER, section="work"),
+    Said(day=1, user=MAYA, text="I am allergic to hazelnuts.", fact="User is allergic to hazelnuts.", section="health"),
+    Said(day=2, user=MAYA, text="I keep my bicycle in the cellar.", fact=CELLAR),
+    Said(day=3, user=XIAOYU, text="我在杭州当图书管理员。", fact="用户在杭州当图书管理员。", section="work"),
+    Said(day=4, user=MAYA, text=LONG_EN),
+    Said(day=5, user=XIAOYU, text="我对芒果过敏。", fact="用户对芒果过敏。", section="health"),
+    Said(day=6, user=MAYA, text="My sister Inês plays the viola in Braga.", fact=VIOLA, section="people"),
+    Said(day=8, user=XIAOYU, text=LONG_ZH),
+    Said(day=9, user=MAYA, text="I moved my bicycle out of the cellar into the studio.", fact=STUDIO, about=CELLAR),
+    Said(day=11, user=XIAOYU, text="我每周三晚上学吉他。", fact=WEDNESDAY),
+    Said(day=12, user=MAYA, text="I like my coffee without sugar.", fact=COFFEE, section="preferences"),
+    Said(day=15, user=MAYA, text=HOSTILE),
+    Said(day=18, user=XIAOYU, text="我把吉他课从每周三晚上改到每周六上午了。", fact=SATURDAY, about=WEDNESDAY),
+    Said(day=20, user=XIAOYU, text="我喜欢喝龙井茶。", fact=TEA, section="preferences"),
+    Said(day=22, user=MAYA, text="My flight to Lisbon leaves on 3 July 2026.", fact=FLIGHT, section="plans"),
+)
 BROKEN = "This sentence makes the model fail, so that there is a dead letter to look at."
 
 
@@ -59,41 +81,44 @@ def model(request: ChatRequest) -> ChatReply | dict[str, object] | BaseException
     text = heard(request)
     if text == BROKEN:
         return BadReplyError("scripted", "the script fails here on purpose", retryable=False)
-    found = next((s for s in SAID if s[2].strip() == text.strip()), None)
-    if found is None or found[3] == "none":
+    found = next((said for said in SAID if said.text.strip() == text.strip()), None)
+    if found is None or not found.fact:
         return reply()
-    handle = None if found[6] is None else known_in(request).get(found[6])
-    return reply(change(found[3], found[5], section=found[4], target=handle))
+    if found.about is None:
+        return reply(change("add", found.fact, section=found.section))
+    return reply(change("supersede", found.fact, section=found.section, target=known_in(request).get(found.about)))
 
 
 async def fill(server: Serving, clock: FakeClock) -> None:
     """Say everything on its day, then change some of it."""
     memory = server.service.memory_of(ROOT_TENANT)
     today = START
-    for day, user, text, *_ in sorted(SAID, key=lambda said: said[0]):
-        wanted = START + timedelta(days=day)
+    for said in SAID:
+        wanted = START + timedelta(days=said.day)
         clock.advance(wanted - today)
         today = wanted
-        message = {"role": "user", "content": text, "timestamp": today.isoformat()}
-        await memory.add([message], user_id=user, run_id=f"day-{day}", wait=20)
-    for n in range(60):
-        await memory.add(f"Note number {n} of a quiet user.", user_id=f"guest-{n:02}", infer=False)
-    await memory.add(BROKEN, user_id="maya", run_id="broken", wait=20)
+        for n in range(GUESTS * said.day // DAYS, GUESTS * (said.day + 2) // DAYS):
+            await memory.add(f"Note number {n} of a quiet user.", user_id=f"guest-{n:02}", infer=False)
+        message = {"role": "user", "content": said.text, "timestamp": today.isoformat()}
+        await memory.add([message], user_id=said.user, run_id=f"day-{said.day}", wait=20)
+    await memory.add(BROKEN, user_id=MAYA, run_id="broken", wait=20)
     await _changed(server, clock)
     clock.advance(START + timedelta(days=DAYS) - clock())
 
 
 async def _changed(server: Serving, clock: FakeClock) -> None:
     memory = server.service.memory_of(ROOT_TENANT)
-    by_text = {r.text: r for user in ("maya", "陈晓雨") for r in (await memory.get_all(user_id=user)).items}
+    by_text = {r.text: r for user in (MAYA, XIAOYU) for r in (await memory.get_all(user_id=user)).items}
     clock.advance(timedelta(hours=20))
-    coffee = by_text["User likes coffee without sugar."]
+    coffee = by_text[COFFEE]
     await memory.update(coffee.id, text="User likes black coffee without sugar, and never after four o'clock.")
     clock.advance(timedelta(hours=1))
-    await memory.update(coffee.id, text="User likes strong black coffee, and never after three o'clock.", reason="told so")
-    tea = by_text["用户喜欢喝龙井茶。"]
+    await memory.update(
+        coffee.id, text="User likes strong black coffee, and never after three o'clock.", reason="told so"
+    )
+    tea = by_text[TEA]
     await memory.update(tea.id, text="用户喜欢在下午喝明前龙井茶，不加糖。", reason="用户更正")
-    taken = await memory.delete(by_text["User works as a ceramics teacher in Porto."].id, reason="asked to")
+    taken = await memory.delete(by_text[TEACHER].id, reason="asked to")
     clock.advance(timedelta(hours=1))
     await memory.undo(taken.id)
 

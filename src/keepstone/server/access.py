@@ -48,6 +48,7 @@ _ROOT = Rule(role=Role.ADMIN, pinned=False, root=True)
 OPERATIONS: Mapping[str, Rule] = MappingProxyType(
     {
         "whoami": _READ,
+        "mcp": _READ,
         "search": _READ,
         "context": _READ,
         "trace": _READ,
@@ -167,7 +168,7 @@ class Principal:
         given = door.scope(self.tenant, (user_id, agent_id, app_id, run_id), DEFAULT_LIMITS).ids
         for name, id, pin in zip(OWNER_KINDS, given, self.key.pin.ids, strict=True):
             if pin is not None and id is not None and id != pin:
-                raise ForbiddenError(f"This key is pinned to one {name}_id, and this is another.")
+                raise ForbiddenError(f"This key is pinned to one {name}_id, and this is another; leave it out.")
         user, agent, app, run = (i if pin is None else pin for i, pin in zip(given, self.key.pin.ids, strict=True))
         return ScopeIds(user_id=user, agent_id=agent, app_id=app, run_id=run)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from typing import Literal
 
 # Comparing costs up to the square of the length; beyond this, texts are shown as wholly different.
 WORDS_MAX = 3_000
@@ -19,18 +19,27 @@ _WORDS = re.compile(rf"[{_ALONE}]|[^\W{_ALONE}]+(?:['’.\-][^\W{_ALONE}]+)*|\s+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """A stretch of a text; `differs` if the other text has something else there."""
+    """A stretch of text that is in `both` texts, or only in the `old` or the `new` one."""
 
     text: str
-    differs: bool
+    where: Literal["both", "old", "new"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """Two texts in pieces: joined, `old` gives the one and `new` the other."""
+    """Two texts in one row of pieces, what went before what came in its place."""
 
-    old: tuple[Piece, ...]
-    new: tuple[Piece, ...]
+    pieces: tuple[Piece, ...]
+
+    @property
+    def old(self) -> tuple[Piece, ...]:
+        """The pieces of the old text: joined, they give it."""
+        return tuple(p for p in self.pieces if p.where != "new")
+
+    @property
+    def new(self) -> tuple[Piece, ...]:
+        """The pieces of the new text: joined, they give it."""
+        return tuple(p for p in self.pieces if p.where != "old")
 
 
 def words(text: str) -> list[str]:
@@ -42,16 +51,13 @@ def difference(old: str, new: str) -> Difference:
     """Return what of *old* and *new* is not in the other, in as few words as can be told."""
     before, after = words(old), words(new)
     if max(len(before), len(after)) > WORDS_MAX:
-        differs = old != new
-        return Difference(old=_piece([old], differs), new=_piece([new], differs))
-    left: list[Piece] = []
-    right: list[Piece] = []
+        before, after = [old], [new]
+    pieces: list[Piece] = []
     for kind, i, j, k, m in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        left += _piece(before[i:j], kind != "equal")
-        right += _piece(after[k:m], kind != "equal")
-    return Difference(old=tuple(left), new=tuple(right))
-
-
-def _piece(parts: Sequence[str], differs: bool) -> tuple[Piece, ...]:
-    text = "".join(parts)
-    return (Piece(text=text, differs=differs),) if text else ()
+        if kind == "equal":
+            pieces.append(Piece(text="".join(before[i:j]), where="both"))
+            continue
+        gone, came = "".join(before[i:j]), "".join(after[k:m])
+        pieces += [Piece(text=gone, where="old")] if gone else []
+        pieces += [Piece(text=came, where="new")] if came else []
+    return Difference(pieces=tuple(pieces))

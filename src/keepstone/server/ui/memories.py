@@ -50,8 +50,15 @@ async def page(request: Request) -> Response:
     rows, next_cursor = await _rows(memory, wanted)
     if is_partial(request):
         return render(request, "memories_list.html", rows=rows, next_cursor=next_cursor, **common)
-    profile = None if wanted.cursor else await memory.profile(**wanted.ids)
-    return render(request, "memories.html", rows=rows, next_cursor=next_cursor, profile=profile, **common)
+    return render(
+        request,
+        "memories.html",
+        rows=rows,
+        next_cursor=next_cursor,
+        profile=None if wanted.cursor else await memory.profile(**wanted.ids),
+        usage=await memory.usage(**wanted.ids),
+        **common,
+    )
 
 
 async def _rows(memory: AsyncMemory, wanted: Asked) -> tuple[Sequence[Row], str | None]:

@@ -11,12 +11,13 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from keepstone.control import Day, Tenant
+from keepstone.results import Usage
 from keepstone.server.routing import does, principal_of, service_of
 from keepstone.server.service import Service
 from keepstone.server.ui.asked import PAGE_ITEMS, Asked, asked
 from keepstone.server.ui.pages import is_partial, render, words_of
 from keepstone.server.ui.routing import UiRoute
-from keepstone.types import OWNER_KINDS, Action, Listing, Scope, Stats
+from keepstone.types import OWNER_KINDS, Action, Scope, Stats
 
 DAYS_SHOWN = 30
 TENANTS_SHOWN = 20
@@ -29,10 +30,11 @@ router = APIRouter(route_class=UiRoute)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantTotal:
-    """A tenant and what it holds."""
+    """A tenant, what it holds, and what it cost in the days shown."""
 
     tenant: Tenant
     stats: Stats
+    usage: Usage
 
 
 @router.get("/ui/overview", openapi_extra=does("overview"))
@@ -55,7 +57,7 @@ async def page(request: Request) -> Response:
         series=json.dumps(_series(days)),
         labels=json.dumps([t("overview.messages"), *(t(f"action.{action}") for action in CHARTED)]),
         charted=CHARTED,
-        tenants=await _tenants(service) if who.may("tenants") else (),
+        tenants=await _tenants(service, since) if who.may("tenants") else (),
         **await _owners(service, wanted),
     )
 
@@ -72,9 +74,14 @@ async def _owners(service: Service, wanted: Asked) -> dict[str, Any]:
     return {"owners": found, "query": wanted.fields, "owner_kinds": OWNER_KINDS}
 
 
-async def _tenants(service: Service) -> tuple[TenantTotal, ...]:
-    found: Listing[Tenant] = await service.control.tenants(limit=TENANTS_SHOWN)
-    return tuple([TenantTotal(tenant=t, stats=await service.store.stats(Scope(tenant=t.id))) for t in found.items])
+async def _tenants(service: Service, since: datetime) -> tuple[TenantTotal, ...]:
+    store, found = service.store, await service.control.tenants(limit=TENANTS_SHOWN)
+    totals = []
+    for tenant in found.items:
+        scope = Scope(tenant=tenant.id)
+        stats, usage = await store.stats(scope), await store.usage(scope, since, None)
+        totals.append(TenantTotal(tenant=tenant, stats=stats, usage=usage))
+    return tuple(totals)
 
 
 def _every_day(days: Sequence[Day], since: datetime) -> tuple[Day, ...]:

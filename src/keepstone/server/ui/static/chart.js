@@ -4,6 +4,10 @@
 (() => {
   const HEIGHT = 220;
   const STROKES = ["--accent", "--second", "--good", "--warn", "--bad"];
+  const plots = new Map();
+  const resized = new ResizeObserver((entries) => {
+    for (const { target } of entries) plots.get(target)?.setSize({ width: target.clientWidth, height: HEIGHT });
+  });
   const DASHES = [[], [], [6, 3], [2, 3], [8, 3, 2, 3]];
 
   const draw = (box) => {
@@ -34,12 +38,15 @@
         })),
       ],
     };
-    box.replaceChildren();
-    const plot = new uPlot(options, series, box);
-    new ResizeObserver(() => plot.setSize({ width: box.clientWidth, height: HEIGHT })).observe(box);
+    plots.get(box)?.destroy();
+    plots.set(box, new uPlot(options, series, box));
   };
 
-  const all = () => document.querySelectorAll(".chart[data-series]").forEach(draw);
-  document.addEventListener("DOMContentLoaded", all);
+  const boxes = () => document.querySelectorAll(".chart[data-series]");
+  const all = () => boxes().forEach(draw);
+  document.addEventListener("DOMContentLoaded", () => {
+    all();
+    boxes().forEach((box) => resized.observe(box));
+  });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", all);
 })();

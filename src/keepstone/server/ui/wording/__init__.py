@@ -14,6 +14,7 @@ class Wording:
 
     tag: str
     name: str
+    short: str
     words: Mapping[str, str]
 
     def __call__(self, key: str, /, **values: object) -> str:
@@ -27,8 +28,8 @@ class Wording:
 
 
 LANGUAGES = (
-    Wording(tag="en", name="English", words=english.WORDS),
-    Wording(tag="zh", name="中文", words=chinese.WORDS),
+    Wording(tag="en", name="English", short="EN", words=english.WORDS),
+    Wording(tag="zh", name="中文", short="中", words=chinese.WORDS),
 )
 
 
