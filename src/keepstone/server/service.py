@@ -111,7 +111,7 @@ class Service:
             self.pool.start()
         self.auditor.start()
         self.keys.start()
-        self.tail.start()
+        await self.tail.start()
         self.dispatcher.start()
         self._trimming.start()
         for begin in self._starting:
