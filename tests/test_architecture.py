@@ -110,8 +110,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # The laws compare rankings, which are logic; the fakes are the reference store and the hashing embedder.
     "testing": (*PORTS, "logic", "ids", "stores.inmemory", "embedders.hashing"),
     **dict.fromkeys(set(FACES) - {"testing"}, (*PUBLIC, *FACES)),
+    # Wraps the parts of a memory that is made.
+    "telemetry": PUBLIC,
     # Runs the jobs of many memories, and their queue.
-    "server": (*PUBLIC, *FACES, "logic", "jobs", "learning", "queueing"),
+    "server": (*PUBLIC, *FACES, "logic", "jobs", "learning", "queueing", "telemetry"),
     # Counts tokens and cuts texts as the product does.
     "evaluation": (*PUBLIC, "logic", "evaluation"),
     # Restoring an archive writes through the store, as ingesting does.

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextvars import ContextVar
 
-from keepstone import config, learning, providers
+from keepstone import config, learning, providers, telemetry
 from keepstone.contract import Clock, Job, NewId
 from keepstone.errors import ConfigError
 from keepstone.ids import IdSource
@@ -74,6 +74,8 @@ class Service:
                 strategy=self.settings.strategy,
                 worker=self.pool,
             )
+            if self.settings.otel:
+                telemetry.instrument(found, content=self.settings.otel_content)
         return found
 
     async def start(self) -> None:
