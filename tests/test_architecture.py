@@ -113,7 +113,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # Wraps the parts of a memory that is made.
     "telemetry": PUBLIC,
     # Runs the jobs of many memories, and their queue.
-    "server": (*PUBLIC, *FACES, "logic", "jobs", "learning", "queueing", "telemetry"),
+    "server": (*PUBLIC, *FACES, "logic", "door", "jobs", "learning", "queueing", "telemetry"),
+    # Checks at the door what it sends, as the library does, and waits and blocks as it does.
+    "client": (*PUBLIC, "door", "changing", "transport", "portal"),
     # Counts tokens and cuts texts as the product does.
     "evaluation": (*PUBLIC, "logic", "evaluation"),
     # Restoring an archive writes through the store, as ingesting does.

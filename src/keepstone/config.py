@@ -8,6 +8,7 @@ from pathlib import Path
 
 STORE_FILE = "memory.db"
 USER_FILE = "keepstone.toml"
+SERVER_URL = "http://127.0.0.1:8765"
 
 
 def environment(name: str) -> str | None:
@@ -50,6 +51,16 @@ def default_embedder() -> str | None:
 def default_chat_model() -> str | None:
     """Return the chat model that `KEEPSTONE_CHAT_MODEL` names, None if no model is to be asked."""
     return environment("KEEPSTONE_CHAT_MODEL")
+
+
+def server_url() -> str:
+    """Return where clients find a server: `KEEPSTONE_URL`, else this machine at the usual port."""
+    return environment("KEEPSTONE_URL") or SERVER_URL
+
+
+def api_key() -> str | None:
+    """Return the key that clients send, `KEEPSTONE_API_KEY`; None if there is none."""
+    return environment("KEEPSTONE_API_KEY")
 
 
 def utc_now() -> datetime:

@@ -78,6 +78,10 @@ class NotFoundError(KeepstoneError):
     """No such memory, message or change in the scope; a foreign id looks the same."""
 
 
+class PermissionDeniedError(KeepstoneError):
+    """The key of a server is valid, and may not do this."""
+
+
 class ConflictError(KeepstoneError):
     """The write contradicts what is stored by now; `blocking` names the ids in the way."""
 
@@ -123,7 +127,7 @@ class ProviderError(KeepstoneError):
 
 
 class AuthenticationError(ProviderError):
-    """The provider refused the key."""
+    """The provider, or a Keepstone server, refused the key."""
 
 
 class RateLimitError(ProviderError):

@@ -21,7 +21,7 @@ from keepstone.errors import FilterError
 from keepstone.limits import DEFAULT_LIMITS, Limits
 from keepstone.types import OWNER_KINDS, MemoryRecord, Scope
 
-OPERATORS = ("eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "contains", "exists")
+OPERATORS = ("eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "contains", "icontains", "exists")
 TIME_FIELDS = ("created_at", "updated_at", "occurred_at", "valid_from", "valid_to", "expires_at")
 FIELDS = (
     "id", "kind", "language", "role", "name", "categories", "importance", "trust",
@@ -310,6 +310,14 @@ def _contains(have: Any, want: Any) -> bool:
     return False
 
 
+def _contains_folded(have: Any, want: Any) -> bool:
+    if not isinstance(want, str):
+        return _contains(have, want)
+    if isinstance(have, list | tuple):
+        return any(isinstance(h, str) and h.casefold() == want.casefold() for h in have)
+    return isinstance(have, str) and want.casefold() in have.casefold()
+
+
 def _ordered(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
     def compare(have: Any, want: Any) -> bool:
         return _sort(have) == _sort(want) in ("number", "str", "datetime") and test(have, want)
@@ -327,6 +335,7 @@ _POSITIVE: dict[str, Callable[[Any, Any], bool]] = {
     "eq": _equal,
     "in": lambda have, want: any(_equal(have, w) for w in want),
     "contains": _contains,
+    "icontains": _contains_folded,
     "gt": _ordered(lambda a, b: a > b),
     "gte": _ordered(lambda a, b: a >= b),
     "lt": _ordered(lambda a, b: a < b),

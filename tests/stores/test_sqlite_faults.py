@@ -142,7 +142,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_full_disk(small_disk: Path) -> None:
     path = small_disk / "memory.db"
     ballast = small_disk / "ballast"
-    ballast.write_bytes(bytes(400_000))
+    ballast.write_bytes(bytes(600_000))
     with Memory(path, embedder="hashing") as memory:
         children.write(memory, "before", 3)
         added = children.fill(memory)

@@ -19,6 +19,7 @@ from keepstone.cli import (
     evaluating,
     keys,
     learning,
+    mcp_,
     moving,
     naming,
     output,
@@ -89,6 +90,7 @@ for name, command in (
     app.command(name)(command)
 evaluating.app.command("record")(recording.record)
 evaluating.app.command("gates")(recording.gates)
+app.add_typer(mcp_.app)
 app.add_typer(naming.app)
 app.add_typer(serving.app)
 app.add_typer(keys.keys)

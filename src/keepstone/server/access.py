@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TypedDict
 
+from keepstone import door
 from keepstone.control import ApiKey, Role
+from keepstone.limits import DEFAULT_LIMITS
 from keepstone.server.problems import ForbiddenError
 from keepstone.types import OWNER_KINDS, Scope
 
@@ -46,6 +48,7 @@ _ROOT = Rule(role=Role.ADMIN, pinned=False, root=True)
 OPERATIONS: Mapping[str, Rule] = MappingProxyType(
     {
         "whoami": _READ,
+        "mcp": _READ,
         "search": _READ,
         "context": _READ,
         "trace": _READ,
@@ -97,7 +100,7 @@ OPERATIONS: Mapping[str, Rule] = MappingProxyType(
         "tenants": _ROOT,
         "create_tenant": _ROOT,
         "drop_tenant": _ROOT,
-        "metrics": _ROOT,
+        "metrics": Rule(role=Role.READ, pinned=False, root=True),
     }
 )
 
@@ -160,11 +163,12 @@ class Principal:
 
         Raises:
             ForbiddenError: an id is another than the pinned one.
+            ScopeError: an id cannot be one.
         """
-        given = (user_id, agent_id, app_id, run_id)
+        given = door.scope(self.tenant, (user_id, agent_id, app_id, run_id), DEFAULT_LIMITS).ids
         for name, id, pin in zip(OWNER_KINDS, given, self.key.pin.ids, strict=True):
             if pin is not None and id is not None and id != pin:
-                raise ForbiddenError(f"This key is pinned to one {name}_id, and this is another.")
+                raise ForbiddenError(f"This key is pinned to one {name}_id, and this is another; leave it out.")
         user, agent, app, run = (i if pin is None else pin for i, pin in zip(given, self.key.pin.ids, strict=True))
         return ScopeIds(user_id=user, agent_id=agent, app_id=app, run_id=run)
 
@@ -180,8 +184,38 @@ class Principal:
 
         Raises:
             ForbiddenError: an id is another than the pinned one.
+            ScopeError: an id cannot be one.
         """
         return Scope(tenant=self.tenant, **self.ids(user_id=user_id, agent_id=agent_id, app_id=app_id, run_id=run_id))
+
+    @property
+    def reach(self) -> str | None:
+        """The tenant whose keys and audit it may look at; None is all of them."""
+        return None if self.tenant == ROOT_TENANT and not self.is_pinned else self.tenant
+
+    def tenant_of(self, given: str | None) -> str:
+        """Return the tenant *given*, by default the key's own.
+
+        Raises:
+            ForbiddenError: it is another than the key's, and the key is not of the tenant that runs the server.
+        """
+        if given is None or given == self.tenant:
+            return self.tenant
+        if self.reach is not None:
+            raise ForbiddenError("This key is of another tenant.")
+        return given
+
+    def check_grant(self, role: Role, pin: Scope) -> None:
+        """Let pass a new key with *role*, held to *pin*, if it may do no more than this one.
+
+        Raises:
+            ForbiddenError: it has a higher role, is of another tenant, or is not held to what this one is held to.
+        """
+        if not self.key.role.covers(role):
+            raise ForbiddenError(f"A key with the role {self.key.role} cannot make one with {role}.")
+        self.tenant_of(pin.tenant)
+        if self.is_pinned and not self.key.pin.sees(pin):
+            raise ForbiddenError("A key that is pinned to a scope cannot make one beyond it.")
 
     def through(self, surface: str) -> Principal:
         """Return the same principal on another surface."""

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
 import keepstone
-from keepstone.server import native, problems
+from keepstone.server import native, openapi, problems
 from keepstone.server.health import router as health
+from keepstone.server.measuring import router as measuring
 from keepstone.server.middleware import Surroundings
 from keepstone.server.service import Service
 from keepstone.server.tracing import TracedRequests
+
+if TYPE_CHECKING:
+    from keepstone.server.mcp.http import McpFace
 
 DESCRIPTION = "Memory for applications built on language models: what was said, found again."
 
 
 def create_app(service: Service) -> FastAPI:
     """Return the application over *service*, which starts and stops with it."""
+    mcp = _mcp(service) if service.settings.mcp else None
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await service.start()
         try:
-            yield
+            async with mcp.running() if mcp is not None else nullcontext():
+                yield
         finally:
             await service.stop()
 
@@ -42,9 +49,36 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     app.include_router(health)
+    app.include_router(measuring)
     app.include_router(native.router())
+    _include_wanted(app, service)
+    if mcp is not None:
+        app.include_router(mcp.router())
     problems.install(app)
+    openapi.install(app)
     app.add_middleware(Surroundings, settings=service.settings)
     if service.settings.otel:
         app.add_middleware(TracedRequests)
     return app
+
+
+def _include_wanted(app: FastAPI, service: Service) -> None:
+    """Add the surfaces that the settings want; what they need is loaded only then."""
+    wanted = service.settings
+    if wanted.mem0 or wanted.mem0_oss:
+        from keepstone.server import mem0
+
+        for is_wanted, router in ((wanted.mem0, mem0.hosted), (wanted.mem0_oss, mem0.open_source)):
+            if is_wanted:
+                app.include_router(router())
+    if wanted.dashboard:
+        from keepstone.server import ui
+
+        app.include_router(ui.router())
+
+
+def _mcp(service: Service) -> McpFace:
+    # The SDK takes long to import, and a server may do without.
+    from keepstone.server.mcp.http import McpFace
+
+    return McpFace(service)

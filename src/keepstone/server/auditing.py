@@ -35,6 +35,11 @@ class Auditor:
             return
         self._waiting.append(entry)
 
+    @property
+    def waiting(self) -> int:
+        """How many entries are not written yet."""
+        return len(self._waiting)
+
     def start(self) -> None:
         """Begin to write."""
         self._writing.start()

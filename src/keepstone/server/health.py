@@ -17,7 +17,7 @@ async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", operation_id="readyz", response_model=dict[str, str])
+@router.get("/readyz", operation_id="readyz", response_model=dict[str, str], responses={503: {"model": dict[str, str]}})
 async def readyz(request: Request) -> Response:
     """Say whether the store can be read; 503 if not."""
     service = service_of(request)

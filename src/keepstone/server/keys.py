@@ -127,11 +127,19 @@ class KeyRing:
 
         Raises:
             NotFoundError: the tenant has no such key.
+            ConflictError: it has ended, or ends before that.
         """
-        old = await self.revoke(tenant, key_id, self._clock() + overlap)
+        now = self._clock()
+        old = await self.revoke(tenant, key_id, now + overlap)
+        if old.revoked_at != now + overlap or (old.expires_at is not None and old.expires_at <= now):
+            raise ConflictError(f"The key {key_id} has ended or was rotated already; make a new one.")
         return await self.create(
             old.tenant, old.name, old.role, pin=old.pin, expires_at=old.expires_at, replaces=old.id
         )
+
+    def forget(self) -> None:
+        """Look every key up anew."""
+        self._cached.clear()
 
     async def has_any(self) -> bool:
         """Whether the server has a valid key with the role admin of the tenant that runs it."""

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from keepstone.drafts import Reextraction
 from keepstone.memory import AsyncMemory
+from keepstone.protocols import ChatModel
 from keepstone.server.access import OPERATIONS, Principal
 from keepstone.server.problems import ForbiddenError
 from keepstone.types import OWNER_KINDS
@@ -19,8 +20,8 @@ _IDS = tuple(f"{kind}_id" for kind in OWNER_KINDS)
 def permitted(memory: AsyncMemory, principal: Principal) -> AsyncMemory:
     """Return *memory* with the verbs that are operations, each held to the role and the pin of *principal*.
 
-    Every other attribute is missing. A verb raises ForbiddenError for a role too low and for an id that contradicts
-    the pin; to a pinned key, `all_scopes` means all that its pin sees.
+    Every other attribute but `chat_model` is missing. A verb raises ForbiddenError for a role too low and for an id
+    that contradicts the pin; to a pinned key, `all_scopes` means all that its pin sees.
     """
     return cast(AsyncMemory, _Permitted(memory, principal))
 
@@ -28,6 +29,10 @@ def permitted(memory: AsyncMemory, principal: Principal) -> AsyncMemory:
 class _Permitted:
     def __init__(self, memory: AsyncMemory, principal: Principal) -> None:
         self._memory, self._principal = memory, principal
+
+    @property
+    def chat_model(self) -> ChatModel | None:
+        return self._memory.chat_model
 
     def __getattr__(self, verb: str) -> Any:
         method = getattr(AsyncMemory, verb, None)

@@ -121,12 +121,23 @@ def of_error(error: errors.KeepstoneError, request_id: str | None) -> JSONRespon
     if isinstance(error, errors.ProviderError) and error.retry_after is not None:
         headers["Retry-After"] = str(max(1, round(error.retry_after)))
     blocking = error.blocking if isinstance(error, errors.ConflictError) else ()
-    detail = str(error)
+    return response(
+        status_of(error),
+        detail_of(error),
+        code_of(error),
+        request_id=request_id,
+        headers=headers,
+        blocking=blocking,
+    )
+
+
+def detail_of(error: errors.KeepstoneError) -> str:
+    """Return the sentence that clients are told of an error."""
     if isinstance(error, errors.StoreError) and status_of(error) == 500:
         # Paths of the machine are the operator's business.
         log.error("The store failed: %s", type(error).__name__)
-        detail = "The store could not do this; nothing was half written. The server's log tells more."
-    return response(status_of(error), detail, code_of(error), request_id=request_id, headers=headers, blocking=blocking)
+        return "The store could not do this; nothing was half written. The server's log tells more."
+    return str(error)
 
 
 def install(app: FastAPI) -> None:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, cast
 
 from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from keepstone.control import AuditEntry
 from keepstone.errors import KeepstoneError
+from keepstone.server import bodies
 from keepstone.server import service as services
 from keepstone.server.access import OPERATIONS, Principal
-from keepstone.server.limiting import check_rate
-from keepstone.server.problems import UnauthenticatedError, of_error, request_id, status_of
+from keepstone.server.problems import RefusedError, UnauthenticatedError, of_error, request_id
 from keepstone.server.replaying import replayed
 from keepstone.server.service import Service
 from keepstone.types import Scope
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 # Where a route's operation stands in the OpenAPI document.
 OPERATION = "x-keepstone-operation"
@@ -38,6 +44,8 @@ class GuardedRoute(APIRoute):
     """
 
     surface = "rest"
+    # A route that takes its body as a stream reads it itself.
+    streams_body = False
 
     @property
     def operation(self) -> str:
@@ -52,29 +60,50 @@ class GuardedRoute(APIRoute):
         operation = self.operation
 
         async def handle(request: Request) -> Response:
-            service = service_of(request)
-            principal: Principal | None = None
-            status = 500
+            service, status = service_of(request), 500
+            started = time.perf_counter()
             try:
-                principal = await self.authenticate(request, service)
-                request.state.principal = principal
-                principal.check(operation)
-                headers = check_rate(service, principal)
-                token = services.actor.set(principal.actor)
-                try:
-                    response = await replayed(request, principal, service, inner)
-                finally:
-                    services.actor.reset(token)
-                response.headers.update(headers)
+                response = await self._guarded(request, service, inner)
                 status = response.status_code
-            except KeepstoneError as error:
-                status = status_of(error)
-                return self.refusal(request, error)
+                if request.method not in SAFE_METHODS:
+                    service.tail.poke()
+            except RequestValidationError:
+                status = 422
+                raise
+            except HTTPException as error:
+                status = error.status_code
+                raise
             finally:
-                self._enter(request, service, principal, operation, status)
+                service.metrics.count(operation, self.surface, status, time.perf_counter() - started)
+                self._enter(request, service, operation, status)
             return response
 
         return handle
+
+    async def _guarded(self, request: Request, service: Service, inner: Handler) -> Response:
+        """Answer a request, or refuse it before its body is read."""
+        headers: Mapping[str, str] = {}
+        try:
+            principal = await self.authenticate(request, service)
+            request.state.principal = principal
+            principal.check(self.operation)
+            headers = await service.limiter.count(principal.key.id)
+            if not self.streams_body:
+                await bodies.check(request)
+            token = services.actor.set(principal.actor)
+            try:
+                response = await replayed(request, principal, service, self.operation, inner)
+            finally:
+                services.actor.reset(token)
+        except UnauthenticatedError as error:
+            address = request.client.host if request.client is not None else ""
+            response = self.refusal(request, await service.limiter.failed(address) or error)
+        except KeepstoneError as error:
+            response = self.refusal(request, error)
+        except ClientDisconnect:
+            response = self.refusal(request, RefusedError(400, "The client left before the end of its request."))
+        response.headers.update(headers)
+        return response
 
     async def authenticate(self, request: Request, service: Service) -> Principal:
         """Return who asks.
@@ -92,9 +121,8 @@ class GuardedRoute(APIRoute):
         """Return the answer for an error that was raised on purpose."""
         return of_error(error, request_id(request))
 
-    def _enter(
-        self, request: Request, service: Service, principal: Principal | None, operation: str, status: int
-    ) -> None:
+    def _enter(self, request: Request, service: Service, operation: str, status: int) -> None:
+        principal: Principal | None = getattr(request.state, "principal", None)
         scope = getattr(request.state, "scope", None)
         tenant = principal.tenant if principal is not None else ""
         service.auditor.enter(

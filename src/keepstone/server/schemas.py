@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from keepstone.control import ApiKey, Role
 from keepstone.results import FeedbackValue
 from keepstone.server.access import ScopeIds
-from keepstone.types import ContextFormat, Kind
+from keepstone.types import OWNER_KINDS, ContextFormat, Kind
 
 Id = Annotated[str, Field(max_length=256, examples=["alice"])]
 
@@ -180,14 +181,25 @@ class CountAnswer(BaseModel):
 
 
 class KeyAnswer(BaseModel):
-    """Who asks: the key, without its secret."""
+    """A key, without its secret; the ids are those that it is pinned to."""
 
     id: str
     tenant: str
     name: str
-    role: str
+    role: Role
+    prefix: str = Field(description="The first characters of the secret.")
     user_id: str | None = None
     agent_id: str | None = None
     app_id: str | None = None
     run_id: str | None = None
+    created_at: datetime
     expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    last_used_at: datetime | None = None
+    replaces: str | None = None
+
+    @classmethod
+    def of(cls, key: ApiKey) -> Self:
+        """Tell a key."""
+        pinned = {f"{kind}_id": id for kind, id in zip(OWNER_KINDS, key.pin.ids, strict=True)}
+        return cls.model_validate({**{k: v for k, v in key.to_dict().items() if k != "pin"}, **pinned})

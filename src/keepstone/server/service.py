@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextvars import ContextVar
+from datetime import timedelta
 
 from keepstone import config, learning, providers, telemetry
 from keepstone.contract import Clock, Job, NewId
@@ -15,11 +16,21 @@ from keepstone.memory import AsyncMemory
 from keepstone.protocols import Catalogue, ChatModel, ControlPlane, Embedder, JobQueue, Store
 from keepstone.queueing import DISTIL
 from keepstone.results import Distillation
-from keepstone.server.access import Principal
+from keepstone.server.access import ROOT_TENANT, Principal
 from keepstone.server.auditing import Auditor
+from keepstone.server.drafts import Drafts
 from keepstone.server.keys import KeyRing
+from keepstone.server.limiting import Limiter
+from keepstone.server.metrics import Metrics
 from keepstone.server.permitted import permitted
+from keepstone.server.reembedder import Progress, Reembedder
+from keepstone.server.repeating import Repeating
 from keepstone.server.settings import Settings
+from keepstone.server.streams import Streams
+from keepstone.server.tailing import Tail
+from keepstone.server.webhooks import Dispatcher
+
+TRIM_SECONDS = 3_600.0
 
 # Who makes changes: set for the time of a request, and for a job from whoever asked for it.
 actor: ContextVar[str] = ContextVar("keepstone_actor", default="server")
@@ -48,6 +59,18 @@ class Service:
         self.embedder = embedder or providers.embedder(settings.embedder)
         self.chat_model = chat_model or providers.chat_model(settings.chat_model)
         self.keys = KeyRing(self.control, clock, self.new_id)
+        self.limiter = Limiter(settings)
+        self.metrics = Metrics()
+        self.drafts = Drafts(clock, self.new_id)
+        self.reembedder = Reembedder(self._move)
+        self.tail = Tail(self.control, self.store)
+        self.tail.add(self.drafts)
+        self.streams = Streams(self.control, self.tail)
+        self.dispatcher = Dispatcher(
+            self.control, self.store, clock, self.metrics, to_private_hosts=settings.webhooks_to_private_hosts
+        )
+        self.tail.when_grown(self.dispatcher.grown)
+        self._trimming = Repeating("trim", self._trim, TRIM_SECONDS)
         self.auditor = Auditor(self.control, with_reads=settings.audit_reads)
         self.pool = WorkerPool(_queue(self.store), (DISTIL,), self._work, clock, concurrency=settings.workers)
         self._memories: dict[str, AsyncMemory] = {}
@@ -78,14 +101,26 @@ class Service:
                 telemetry.instrument(found, content=self.settings.otel_content)
         return found
 
+    async def forget_memory(self, tenant: str) -> None:
+        """Erase everything that a tenant has in memory."""
+        await self.memory_of(tenant).reset(confirm=True)
+        del self._memories[tenant]
+
     async def start(self) -> None:
         """Begin the work behind: jobs, audit, and what `in_background` was given."""
         if self.chat_model is not None:
             self.pool.start()
         self.auditor.start()
         self.keys.start()
+        self.tail.start()
+        self.dispatcher.start()
+        self._trimming.start()
         for begin in self._starting:
             begin()
+
+    def ending(self) -> None:
+        """End what would go on for ever: called when the process is to stop, before connections are waited for."""
+        self.streams.end()
 
     def at_start(self, begin: Callable[[], None]) -> None:
         """Call *begin* in the loop that serves, when it starts."""
@@ -93,12 +128,29 @@ class Service:
 
     async def stop(self) -> None:
         """Finish or give back what is being done, write what was put off, and close the store."""
+        self.ending()
+        await self.dispatcher.close()
+        await self.tail.close()
+        await self._trimming.close()
         await self.pool.close(self.settings.drain_seconds)
+        await self.reembedder.close()
         await self.keys.close()
         await self.auditor.close()
         for memory in self._memories.values():
             await memory.close()
         await self.store.close()
+
+    async def _trim(self) -> None:
+        """Remove what is older than anything is kept."""
+        days = max(self.settings.events_days, self.settings.audit_days)
+        await self.control.trim(self.clock() - timedelta(days=days))
+        self.drafts.trim()
+
+    async def _move(self, progress: Progress) -> int:
+        made = await self.memory_of(ROOT_TENANT).reembed(progress=progress)
+        # The others agree anew with what the store holds now.
+        self._memories.clear()
+        return made
 
     async def _work(self, job: Job) -> Distillation:
         actor.set("worker")
@@ -107,17 +159,13 @@ class Service:
 
 def _control(store: Store) -> ControlPlane:
     if not isinstance(store, ControlPlane):
-        from keepstone.server.interim import InterimControl
-
-        return InterimControl()
+        raise ConfigError(f"{type(store).__name__} keeps no keys: a server needs a store with a control plane.")
     return store
 
 
 def _catalogue(store: Store) -> Catalogue:
     if not isinstance(store, Catalogue):
-        from keepstone.server.interim import InterimControl
-
-        return InterimControl()
+        raise ConfigError(f"{type(store).__name__} has no listings: a server needs a store with a catalogue.")
     return store
 
 

@@ -63,6 +63,9 @@ class Settings:
     mem0: bool = _set(True, "the interface of Mem0's hosted service, at `/mem0`")
     mem0_oss: bool = _set(True, "the interface of Mem0's open-source server, at `/mem0-oss`")
     mcp: bool = _set(True, "MCP, at `/mcp`")
+    mcp_profile: str = _set(
+        "keepstone", "the tools of MCP where the URL names no profile: keepstone, mem0, openmemory, chatgpt"
+    )
     dashboard: bool = _set(True, "the dashboard, at `/ui/`")
     proxy: bool = _set(True, "the memory proxy, at `/v1/chat/completions`")
     proxy_upstream: str = _set("https://api.openai.com/v1", "where the proxy asks")

@@ -73,7 +73,7 @@ async def _serve(settings: Settings, announce: Callable[[Started], None]) -> Non
         secret = await first_key(service)
         announce(Started(url=url, settings=settings, secret=secret))
 
-    server = _Server(_uvicorn_config(service), ready)
+    server = _Server(_uvicorn_config(service), ready, service.ending)
     await server.serve(sockets=[listening])
 
 
@@ -184,14 +184,21 @@ def _uvicorn_config(service: Service) -> uvicorn.Config:
 class _Server(uvicorn.Server):
     """Says when it listens, ends with 0 after a signal, and at once after a second one."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, ready: Callable[[], Awaitable[None]], ending: Callable[[], None]
+    ) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._ready, self._ending = ready, ending
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen."""
         await super().startup(sockets)
         await self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop; streams are ended first, for connections are waited for."""
+        self._ending()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

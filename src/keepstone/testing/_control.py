@@ -298,9 +298,13 @@ async def deliveries_are_leased(make_store: MakeStore) -> None:
         assert not await control.redeliver("", second.id, now), "it waits"
         assert await control.redeliver("", third.id, now)
         assert [(d.id, d.attempts) for d in await _leased(control, now)] == [(third.id, 1)]
-        assert await control.trim(now + 9 * HOUR) == 4, "three events and what was sent; what waits stays"
+        assert await control.trim(now + 9 * HOUR) == 3, (
+            "two events and what was sent; what waits and the last event stay"
+        )
         assert {d.id for d in (await control.deliveries("", "hook")).items} == {second.id, third.id}
-        assert await control.last_event() == 0
+        assert await control.last_event() == 3
+        await store.apply(script.batch(script.say("One more")))
+        assert [e.sequence for e in await control.events(Scope())] == [3, 4], "no number is given again"
 
 
 async def _leased(control: ControlPlane, at: Any) -> list[Any]:
@@ -338,8 +342,10 @@ async def replies_are_kept(make_store: MakeStore) -> None:
             assert await begin(key=key, hours=6) is None, "no reply outlives an erase, nor comes after it"
         await store.reset("")
         assert await begin(hours=6) is None
-        assert await control.trim(START + 5 * HOUR) > 0
+        assert await control.trim(START + 6 * HOUR) == 0
         assert await begin(hours=6) is not None, "what is newer stays"
+        assert await control.trim(START + 7 * HOUR) == 1
+        assert await begin(hours=6) is None
 
 
 async def resetting_keeps_the_keys(make_store: MakeStore) -> None:

@@ -206,6 +206,7 @@ FILTERS: tuple[dict[str, Any], ...] = (
     {"n": None},
     {"word": "' OR 1=1 --"},
     {"word": {"contains": "%"}},
+    {"word": {"icontains": "A"}},
     {"or": []},
     {"not": {"n": {"exists": True}}},
 )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TextIO
 
@@ -37,6 +37,7 @@ BATCH = 128
 END = "end"
 COUNTED = {"messages": MESSAGE, "memories": MEMORY, "changes": CHANGE, "merges": MERGE}
 
+Line = Mapping[str, Any]
 Progress = Callable[[int, int], None]
 # By the speaker's name, which counts in each unit, and the text.
 UnitsByText = dict[tuple[str | None, str], tuple[NewUnit, ...]]
@@ -52,30 +53,40 @@ async def export(
 ) -> dict[str, int]:
     """Write all that *scope* sees to *out*, and return the number of messages, memories, changes and merges.
 
+    As `lines`, which it writes. *progress* is called with the rows written and how many there are.
+    """
+    total, written = 0, 0
+    if progress is not None:
+        there = await store.stats(scope)
+        total = there.messages + there.memories + there.changes
+    page: list[Line] = []
+    async for page in lines(store, scope, include_retired=include_retired):
+        out.writelines(map(text, page))
+        written += sum(line.get("type", END) != END for line in page)
+        if progress is not None and written:
+            progress(written, max(total, written))
+    out.flush()
+    return {name: page[-1][name] for name in COUNTED}
+
+
+async def lines(store: Store, scope: Scope, *, include_retired: bool = False) -> AsyncIterator[list[Line]]:
+    """Yield the lines of the archive of all that *scope* sees, a page at a time; the last one counts them.
+
     Texts of retired memories, and the messages that they came from, stay out unless *include_retired*. Reading is
     in pages: what is written meanwhile may or may not be in it.
     """
     counts: Counter[str] = Counter()
-    total = 0
-    if progress is not None:
-        there = await store.stats(scope)
-        total = there.messages + there.memories + there.changes
     whose = {k: v for k, v in scope.to_dict().items() if k != "tenant"}
-    _write(out, {"keepstone_archive": VERSION, "scope": whose, "include_retired": include_retired})
+    yield [{"keepstone_archive": VERSION, "scope": whose, "include_retired": include_retired}]
     cursor: str | None = None
     while True:
         rows, cursor = await store.dump(scope, cursor, PAGE, include_retired=include_retired)
-        for row in rows:
-            counts[kind_of(row)] += 1
-            _write(out, to_line(row))
-        if progress is not None:
-            progress(counts.total(), max(total, counts.total()))
+        counts.update(map(kind_of, rows))
+        if rows:
+            yield [to_line(row) for row in rows]
         if cursor is None:
             break
-    ended = {name: counts[kind] for name, kind in COUNTED.items()}
-    _write(out, {"type": END, **ended})
-    out.flush()
-    return ended
+    yield [{"type": END, **{name: counts[kind] for name, kind in COUNTED.items()}}]
 
 
 async def restore(
@@ -252,5 +263,6 @@ def _reported(progress: Progress, total: int, done: int) -> None:
     progress(done, total)
 
 
-def _write(out: TextIO, line: Mapping[str, Any]) -> None:
-    out.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
+def text(line: Line) -> str:
+    """Return one line of an archive as it stands in the file."""
+    return json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n"

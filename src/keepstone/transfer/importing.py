@@ -23,7 +23,7 @@ from keepstone.memory import AsyncMemory
 from keepstone.results import AddResult, Distillation
 from keepstone.transfer.archive import restore
 from keepstone.transfer.formats import ARCHIVE, Entry, Found, ScopeIds, Skipped, detect, reader
-from keepstone.transfer.reading import Item, items
+from keepstone.transfer.reading import ITEM_BYTES_MAX, Item, items
 from keepstone.transfer.report import DistilledReport, ImportReport
 from keepstone.types import Action
 
@@ -45,12 +45,14 @@ async def import_stream(
     instructions: str | None = None,
     procedures: bool = False,
     wait: float | None = None,
+    item_bytes_max: int = ITEM_BYTES_MAX,
 ) -> ImportReport:
     """Add all messages of *stream*, whose format is told from its first item unless it is given.
 
     Ids given here replace those in the file. *progress* is called with the messages read so far and how many
     there are, 0 if the stream cannot be read twice. With a chat model, *instructions* and *procedures* are those of
     `add`, and *wait* is how many seconds the whole import may wait for the model: None until it is done, 0 not at all.
+    *item_bytes_max* bounds one message, conversation or record.
 
     Raises:
         InvalidRequestError: the input cannot be understood; the error says where, and all before it is stored.
@@ -58,7 +60,7 @@ async def import_stream(
         ProviderError: the embedder failed; a second run goes on where this one stopped.
     """
     ids = {"user_id": user_id, "agent_id": agent_id, "app_id": app_id, "run_id": run_id}
-    found = items(stream)
+    found = items(stream, item_bytes_max=item_bytes_max)
     first = next(found, None)
     if first is None:
         return ImportReport(format=format or "messages")
@@ -68,7 +70,7 @@ async def import_stream(
     if progress is not None and stream.seekable():
         total = _count(found, read, ids)
         stream.seek(0)
-        found = items(stream)
+        found = items(stream, item_bytes_max=item_bytes_max)
     if name == ARCHIVE:
         if any(ids.values()):
             raise InvalidRequestError("An archive says for each row whose it is; leave the ids out.")

@@ -25,26 +25,26 @@ class Item:
     place: str
 
 
-def items(stream: io.BufferedReader) -> Iterator[Item]:
+def items(stream: io.BufferedReader, *, item_bytes_max: int = ITEM_BYTES_MAX) -> Iterator[Item]:
     """Yield the objects of JSON lines, or those of one JSON array.
 
     Raises:
         InvalidRequestError: something is not JSON, not UTF-8 or not an object; all before it was yielded.
-        LimitError: one item is larger than 256 MB.
+        LimitError: one item is larger than *item_bytes_max*.
     """
     if stream.peek(len(_MARK)).startswith(_MARK):
         stream.read(len(_MARK))
     line = 1
     while (first := stream.peek(1)[:1]) and first in _SPACE:
         line += stream.read(1) == b"\n"
-    return _array(stream) if first == b"[" else _lines(stream, line)
+    return _array(stream, item_bytes_max) if first == b"[" else _lines(stream, line, item_bytes_max)
 
 
-def _lines(stream: io.BufferedReader, line: int) -> Iterator[Item]:
-    while raw := stream.readline(ITEM_BYTES_MAX + 1):
+def _lines(stream: io.BufferedReader, line: int, bytes_max: int) -> Iterator[Item]:
+    while raw := stream.readline(bytes_max + 1):
         place = f"line {line}"
-        if len(raw) > ITEM_BYTES_MAX:
-            raise LimitError(f"{place} is longer than {ITEM_BYTES_MAX} bytes.")
+        if len(raw) > bytes_max:
+            raise LimitError(f"{place} is longer than {bytes_max} bytes.")
         if raw.strip(_SPACE):
             try:
                 value = json.loads(raw.decode())
@@ -58,8 +58,8 @@ def _lines(stream: io.BufferedReader, line: int) -> Iterator[Item]:
         line += 1
 
 
-def _array(stream: io.BufferedReader) -> Iterator[Item]:
-    text = _ArrayText(stream)
+def _array(stream: io.BufferedReader, bytes_max: int) -> Iterator[Item]:
+    text = _ArrayText(stream, bytes_max)
     text.skip("[")
     number = 0
     while text.next_is_item():
@@ -71,8 +71,8 @@ def _array(stream: io.BufferedReader) -> Iterator[Item]:
 class _ArrayText:
     """The text of one JSON array, read as far as needed; `buffer` begins with what comes next."""
 
-    def __init__(self, stream: io.BufferedReader) -> None:
-        self._stream = stream
+    def __init__(self, stream: io.BufferedReader, bytes_max: int) -> None:
+        self._stream, self._bytes_max = stream, bytes_max
         self._decode = codecs.getincrementaldecoder("utf-8")()
         self._json = json.JSONDecoder()
         self._ended = False
@@ -100,8 +100,8 @@ class _ArrayText:
             except RecursionError as error:
                 raise InvalidRequestError(f"{place} is nested too deep.") from error
             except ValueError as error:
-                if len(self.buffer) > ITEM_BYTES_MAX:
-                    raise LimitError(f"{place} is longer than {ITEM_BYTES_MAX} characters, or not JSON.") from error
+                if len(self.buffer) > self._bytes_max:
+                    raise LimitError(f"{place} is longer than {self._bytes_max} characters, or not JSON.") from error
                 # Doubling keeps the work of trying again linear in the size of the item.
                 if not self._fill(len(self.buffer)):
                     raise InvalidRequestError(f"{place} is not JSON, or was cut off: {error}.") from error

@@ -14,6 +14,4 @@ router = APIRouter(route_class=GuardedRoute, tags=["server"])
 @router.get("/whoami", operation_id="whoami", openapi_extra=does("whoami"), response_model=KeyAnswer)
 async def whoami(who: Who) -> Response:
     """Return the key that asks, without its secret."""
-    key = who.key
-    said = KeyAnswer(id=key.id, tenant=key.tenant, name=key.name, role=key.role, expires_at=key.expires_at, **who.ids())
-    return answer(said.model_dump(mode="json"))
+    return answer(KeyAnswer.of(who.key).model_dump(mode="json"))

@@ -163,9 +163,9 @@ def last_moment(state: State, tenant: str) -> datetime:
 
 
 def trim(state: State, server: Server, before: datetime) -> int:
-    """Remove what is older; deliveries that wait stay."""
+    """Remove what is older; deliveries that wait stay, and the last event."""
     held = _count(state, server)
-    state.events = tuple(e for e in state.events if e.at >= before)
+    state.events = tuple(e for e in state.events if e.at >= before or e.sequence == last_event(state))
     server.deliveries = {
         id: d for id, d in server.deliveries.items() if d.delivery.state == "waiting" or d.delivery.updated_at >= before
     }

@@ -202,10 +202,10 @@ def keep_reply(db: apsw.Connection, tenant: str, key: bytes, reply: StoredReply 
 
 
 def trim(db: apsw.Connection, before: datetime) -> int:
-    """Remove what is older; deliveries that wait stay."""
+    """Remove what is older; deliveries that wait stay, and the last event, so that its number is not given again."""
     count = 0
     for table, moment in (
-        ("events", "at"),
+        ("events", "sequence < (SELECT max(sequence) FROM events) AND at"),
         ("deliveries", "state <> 0 AND updated_at"),
         ("audit", "at"),
         ("replies", "at"),

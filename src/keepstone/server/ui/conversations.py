@@ -1,0 +1,23 @@
+"""The page `conversations`."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from keepstone.server.routing import does
+from keepstone.server.ui.pages import render
+from keepstone.server.ui.routing import UiRoute
+
+router = APIRouter(route_class=UiRoute)
+
+
+@router.get("/ui/conversations", openapi_extra=does("conversations"))
+async def page(request: Request) -> Response:
+    """Show that there is nothing here yet."""
+    return render(request, "soon.html", section="conversations")
+
+
+@router.get("/ui/memories/{id}/sources", openapi_extra=does("messages"))
+async def sources(request: Request, id: str) -> Response:
+    """Show that there is nothing here yet."""
+    return render(request, "soon.html", section="conversations")

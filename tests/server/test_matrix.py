@@ -1,0 +1,162 @@
+"""Who may do what: every kind of key against every route that knows its operation, as the one table says."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import httpx2
+import pytest
+from fastapi.routing import APIRoute
+
+from keepstone.control import Role, Tenant
+from keepstone.server.access import OPERATIONS
+from keepstone.server.app import create_app
+from keepstone.server.openapi import PREFIX
+from keepstone.server.routing import OPERATION, GuardedRoute
+from keepstone.server.service import Service
+from keepstone.server.settings import Settings
+from keepstone.testing import InMemoryStore
+from tests.server.routes import guarded_routes
+from tests.server.serving import Serving, serving
+
+NOBODYS_ID = "01a2068f-74e5-7001-afd2-b8f43738f36f"
+# Everybody that a server may meet: role, whether pinned, whether of the tenant that runs the server.
+KNOWN = {
+    "read": (Role.READ, False, True),
+    "write": (Role.WRITE, False, True),
+    "admin": (Role.ADMIN, False, True),
+    "pinned read": (Role.READ, True, True),
+    "pinned write": (Role.WRITE, True, True),
+    "pinned admin": (Role.ADMIN, True, True),
+    "other read": (Role.READ, False, False),
+    "other admin": (Role.ADMIN, False, False),
+}
+STRANGERS = ("none", "wrong", "expired", "revoked")
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Serving]:
+    with serving(requests_a_minute=0) as found:
+        found.run(found.service.control.put_tenant(Tenant(id="other", name="other", created_at=datetime.now(UTC))))
+        yield found
+
+
+@pytest.fixture(scope="module")
+def secrets(served: Serving) -> dict[str, str]:
+    made = {"none": "", "wrong": served.secret[:-2] + "zz"}
+    for who, (role, is_pinned, is_root) in KNOWN.items():
+        pin = {"user_id": "bob"} if is_pinned else {}
+        made[who] = served.key(role, tenant="" if is_root else "other", name=who, **pin)
+    key, made["revoked"] = served.made_key(Role.ADMIN)
+    served.run(served.service.keys.revoke("", key.id))
+    soon = datetime.now(UTC) - timedelta(seconds=1)
+    _, made["expired"] = served.run(served.service.keys.create("", "old", Role.ADMIN, expires_at=soon))
+    return made
+
+
+def routes() -> list[GuardedRoute]:
+    return guarded_routes(create_app(Service(Settings(), store=InMemoryStore(), embedder=None)))
+
+
+def expected(who: str, operation: str) -> int | None:
+    """The refusal that the table says, None if there is none."""
+    if who in STRANGERS:
+        return 401
+    role, is_pinned, is_root = KNOWN[who]
+    rule = OPERATIONS[operation]
+    order = [Role.READ, Role.WRITE, Role.ADMIN]
+    may = order.index(role) >= order.index(rule.role) and (rule.pinned or not is_pinned) and (not rule.root or is_root)
+    return None if may else 403
+
+
+def asked(client: httpx2.Client, route: APIRoute, method: str) -> httpx2.Response:
+    """Ask with an id that nobody has and a body that is not one, so that nothing is done."""
+    path = route.path
+    for name in route.param_convertors:
+        path = path.replace(f"{{{name}}}", NOBODYS_ID)
+    if method in ("POST", "PUT", "PATCH"):
+        return client.request(method, path, content=b"[1", headers={"Content-Type": "application/json"})
+    return client.request(method, path)
+
+
+@pytest.mark.parametrize("who", [*STRANGERS, *KNOWN])
+def test_every_route_lets_in_whom_the_table_says(served: Serving, secrets: dict[str, str], who: str) -> None:
+    wrong = []
+    with served.client(secrets[who]) as client:
+        for route in routes():
+            refusal = expected(who, route.operation)
+            for method in route.methods:
+                status = asked(client, route, method).status_code
+                fits = status == refusal if refusal is not None else status not in (401, 403) and status < 500
+                if not fits:
+                    wrong.append(f"{method} {route.path} ({route.operation}): {status}, not {refusal or 'let in'}")
+    assert not wrong
+
+
+def test_every_route_of_the_interface_names_its_operation_and_every_operation_has_a_route(served: Serving) -> None:
+    with served.client("") as client:
+        document = client.get(f"{PREFIX}/openapi.json").json()
+    told = {
+        operation[OPERATION]: path
+        for path, methods in document["paths"].items()
+        for operation in methods.values()
+        if OPERATION in operation
+    }
+    open_paths = [p for p, methods in document["paths"].items() if any(OPERATION not in o for o in methods.values())]
+    assert sorted(open_paths) == ["/healthz", "/readyz"]
+    assert set(OPERATIONS) - set(told) <= {"proxy"}
+
+
+@pytest.mark.parametrize("who", ["other admin", "other read", "pinned read", "pinned write", "pinned admin"])
+def test_what_is_not_of_a_keys_scope_is_not_found(served: Serving, secrets: dict[str, str], who: str) -> None:
+    with served.client() as client:
+        added = client.post(f"{PREFIX}/memories", json={"messages": f"I keep {who} bees.", "user_id": "alice"}).json()
+        hook = client.post(f"{PREFIX}/webhooks", json={"url": "https://example.com/", "is_active": False}).json()["id"]
+        key = client.post(f"{PREFIX}/keys", json={"name": "mine"}).json()["id"]
+    memory, message = added["memories"][0]["id"], added["messages"][0]
+    change = added["batch_id"]
+    asking = [
+        ("GET", f"/memories/{memory}", "get", None),
+        ("GET", f"/memories/{memory}/history", "history", None),
+        ("GET", f"/memories/{memory}/messages", "messages", None),
+        ("GET", f"/messages/{message}", "messages", None),
+        ("PATCH", f"/memories/{memory}", "update", {"text": "No bees."}),
+        ("DELETE", f"/memories/{memory}", "delete", None),
+        ("POST", f"/memories/{memory}/feedback", "feedback", {"value": "positive"}),
+        ("POST", "/undo", "undo", {"id": change}),
+        ("POST", "/erase", "erase", {"ids": [memory]}),
+        ("GET", f"/webhooks/{hook}/deliveries", "deliveries", None),
+        ("DELETE", f"/webhooks/{hook}", "drop_webhook", None),
+        ("DELETE", f"/keys/{key}", "revoke_key", None),
+        ("POST", f"/keys/{key}/rotate", "rotate_key", {}),
+    ]
+    with served.client(secrets[who]) as client:
+        for method, path, operation, body in asking:
+            found = (
+                client.request(method, PREFIX + path, json=body)
+                if body is not None
+                else client.request(method, PREFIX + path)
+            )
+            assert found.status_code == (expected(who, operation) or 404), (method, path, found.text)
+    with served.client() as client:
+        assert client.get(f"{PREFIX}/memories/{memory}").json()["text"] == f"I keep {who} bees."
+        assert client.get(f"{PREFIX}/webhooks/{hook}/deliveries").status_code == 200
+
+
+def test_a_pin_holds_for_every_listing(served: Serving, secrets: dict[str, str]) -> None:
+    with served.client() as client:
+        for user in ("alice", "bob"):
+            client.post(
+                f"{PREFIX}/memories", json={"messages": f"This is {user}, with a canary-{user}.", "user_id": user}
+            )
+    with served.client(secrets["pinned admin"]) as client:
+        for path in ("/memories?user_id=bob", "/messages", "/conversations", "/changes", "/events?texts=true"):
+            text = client.get(PREFIX + path).text
+            assert "bob" in text, path
+            assert "alice" not in text, path
+            separator = "&" if "?" in path else "?"
+            assert (
+                client.get(f"{PREFIX}{path.split('?')[0]}{separator}user_id=alice".replace("&", "?")).status_code == 403
+            )
+        exported = client.post(f"{PREFIX}/export", json={}).text
+        assert "canary-bob" in exported
+        assert "canary-alice" not in exported

@@ -1,0 +1,132 @@
+"""A store to look at: two people, two languages, long texts, changes of mind, and things that went wrong."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from keepstone.chat import ChatReply, ChatRequest
+from keepstone.errors import BadReplyError
+from keepstone.server.access import ROOT_TENANT
+from keepstone.testing import FakeClock, ScriptedChatModel
+from tests.distillation.speaking import change, heard, known_in, reply
+from tests.server.serving import Serving, serving
+
+START = datetime(2026, 5, 22, 8, 30, tzinfo=UTC)
+DAYS = 27
+GUESTS = 60
+
+LONG_EN = (
+    "For the record, this is how we bake the rye bread at home: on the first evening I stir the starter with warm "
+    "water and half of the flour and leave it on the windowsill; in the morning I add the rest, the salt and a spoon "
+    "of honey, knead it for a quarter of an hour, and let it rise under a cloth until it has doubled, which in winter "
+    "takes until the afternoon. Then it goes into the oven with a bowl of water, very hot at first.\n\n"
+    "Note: https://bread.example/a-very-long-address-without-any-spaces-that-has-to-break-somewhere-or-it-will-overflow"
+)
+LONG_ZH = (
+    "我把上个周末的徒步路线记下来：早上六点从老城门出发，沿着河堤一直走到水库，再从东边的石阶上山，途中经过两座亭子和一片竹林，"
+    "中午在山顶的小屋吃了自己带的饭团和茶叶蛋，下午沿着西边的防火道下山，路上遇到一位种茶的老人，他请我们喝了今年的新茶，"
+    "还告诉我们每年四月山上的杜鹃花开得最好，所以明年春天我打算再去一次，并且带上相机和三脚架，争取拍到日出。"
+)
+HOSTILE = (
+    '<script>document.title="owned"</script><img src=x onerror="document.title=\'owned\'"> {{ 7 * 7 }} {% raw %} '
+    "\u202egnp.exe\u202c \u2066hidden\u2069 zero\u200bwidth \"quotes\" & 'ticks' ]]> --> </textarea></title>"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What somebody says on a day, and what a model makes of it: an operation, a fact, the known fact it is about."""
+
+    day: int
+    user: str
+    text: str
+    fact: str = ""
+    section: str = "other"
+    about: str | None = None
+
+
+MAYA, XIAOYU = "maya", "陈晓雨"
+CELLAR, STUDIO = "User keeps a bicycle in the cellar.", "User keeps a bicycle in the studio."
+WEDNESDAY, SATURDAY = "用户每周三晚上学吉他。", "用户每周六上午学吉他。"
+TEACHER, COFFEE, TEA = (
+    "User works as a ceramics teacher in Porto.",
+    "User likes coffee without sugar.",
+    "用户喜欢喝龙井茶。",
+)
+VIOLA = "User's sister Inês plays the viola in Braga."
+FLIGHT = "User's flight to Lisbon leaves on 3 July 2026."
+SAID = (
+    Said(day=0, user=MAYA, text="I work as a ceramics teacher in Porto.", fact=TEACHER, section="work"),
+    Said(day=1, user=MAYA, text="I am allergic to hazelnuts.", fact="User is allergic to hazelnuts.", section="health"),
+    Said(day=2, user=MAYA, text="I keep my bicycle in the cellar.", fact=CELLAR),
+    Said(day=3, user=XIAOYU, text="我在杭州当图书管理员。", fact="用户在杭州当图书管理员。", section="work"),
+    Said(day=4, user=MAYA, text=LONG_EN),
+    Said(day=5, user=XIAOYU, text="我对芒果过敏。", fact="用户对芒果过敏。", section="health"),
+    Said(day=6, user=MAYA, text="My sister Inês plays the viola in Braga.", fact=VIOLA, section="people"),
+    Said(day=8, user=XIAOYU, text=LONG_ZH),
+    Said(day=9, user=MAYA, text="I moved my bicycle out of the cellar into the studio.", fact=STUDIO, about=CELLAR),
+    Said(day=11, user=XIAOYU, text="我每周三晚上学吉他。", fact=WEDNESDAY),
+    Said(day=12, user=MAYA, text="I like my coffee without sugar.", fact=COFFEE, section="preferences"),
+    Said(day=15, user=MAYA, text=HOSTILE),
+    Said(day=18, user=XIAOYU, text="我把吉他课从每周三晚上改到每周六上午了。", fact=SATURDAY, about=WEDNESDAY),
+    Said(day=20, user=XIAOYU, text="我喜欢喝龙井茶。", fact=TEA, section="preferences"),
+    Said(day=22, user=MAYA, text="My flight to Lisbon leaves on 3 July 2026.", fact=FLIGHT, section="plans"),
+)
+BROKEN = "This sentence makes the model fail, so that there is a dead letter to look at."
+
+
+def model(request: ChatRequest) -> ChatReply | dict[str, object] | BaseException:
+    """Reply as a good model would, but for one message."""
+    text = heard(request)
+    if text == BROKEN:
+        return BadReplyError("scripted", "the script fails here on purpose", retryable=False)
+    found = next((said for said in SAID if said.text.strip() == text.strip()), None)
+    if found is None or not found.fact:
+        return reply()
+    if found.about is None:
+        return reply(change("add", found.fact, section=found.section))
+    return reply(change("supersede", found.fact, section=found.section, target=known_in(request).get(found.about)))
+
+
+async def fill(server: Serving, clock: FakeClock) -> None:
+    """Say everything on its day, then change some of it."""
+    memory = server.service.memory_of(ROOT_TENANT)
+    today = START
+    for said in SAID:
+        wanted = START + timedelta(days=said.day)
+        clock.advance(wanted - today)
+        today = wanted
+        for n in range(GUESTS * said.day // DAYS, GUESTS * (said.day + 2) // DAYS):
+            await memory.add(f"Note number {n} of a quiet user.", user_id=f"guest-{n:02}", infer=False)
+        message = {"role": "user", "content": said.text, "timestamp": today.isoformat()}
+        await memory.add([message], user_id=said.user, run_id=f"day-{said.day}", wait=20)
+    await memory.add(BROKEN, user_id=MAYA, run_id="broken", wait=20)
+    await _changed(server, clock)
+    clock.advance(START + timedelta(days=DAYS) - clock())
+
+
+async def _changed(server: Serving, clock: FakeClock) -> None:
+    memory = server.service.memory_of(ROOT_TENANT)
+    by_text = {r.text: r for user in (MAYA, XIAOYU) for r in (await memory.get_all(user_id=user)).items}
+    clock.advance(timedelta(hours=20))
+    coffee = by_text[COFFEE]
+    await memory.update(coffee.id, text="User likes black coffee without sugar, and never after four o'clock.")
+    clock.advance(timedelta(hours=1))
+    await memory.update(
+        coffee.id, text="User likes strong black coffee, and never after three o'clock.", reason="told so"
+    )
+    tea = by_text[TEA]
+    await memory.update(tea.id, text="用户喜欢在下午喝明前龙井茶，不加糖。", reason="用户更正")
+    taken = await memory.delete(by_text[TEACHER].id, reason="asked to")
+    clock.advance(timedelta(hours=1))
+    await memory.undo(taken.id)
+
+
+@contextmanager
+def demonstration() -> Iterator[Serving]:
+    """Serve the filled store."""
+    clock = FakeClock(START, step=timedelta(0))
+    with serving(chat_model=ScriptedChatModel(model), clock=clock) as server:
+        server.run(fill(server, clock))
+        yield server

@@ -1,0 +1,66 @@
+"""Pictures of every page over the demonstration store: `python -m tests.ui.screenshots OUT [NAME …]`."""
+
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Browser
+
+from keepstone.server.access import ROOT_TENANT
+from tests.server.serving import Serving
+from tests.ui.browsing import NARROW, WIDE, Scheme, launched, looking
+from tests.ui.demo import demonstration
+
+LOOKS: tuple[tuple[str, Scheme], ...] = (("en", "light"), ("zh", "dark"), ("en", "dark"), ("zh", "light"))
+
+
+def pages(server: Serving) -> dict[str, str]:
+    """The addresses to look at, by name."""
+    memory = server.service.memory_of(ROOT_TENANT)
+
+    async def of(user: str, word: str) -> str:
+        found = (await memory.get_all(user_id=user, limit=100)).items
+        return next(r.id for r in found if word in r.text)
+
+    coffee = server.run(of("maya", "coffee, and never"))
+    tea = server.run(of("陈晓雨", "明前龙井"))
+    change = server.run(memory.history(coffee))[1].id
+    return {
+        "overview": "/ui/overview",
+        "memories-choose": "/ui/memories",
+        "memories-en": "/ui/memories?user_id=maya",
+        "memories-zh": "/ui/memories?user_id=陈晓雨",
+        "memories-search": "/ui/memories?user_id=陈晓雨&q=吉他",
+        "memories-empty": "/ui/memories?user_id=nobody",
+        "time": "/ui/time?user_id=maya",
+        "time-held": "/ui/time?user_id=陈晓雨&as_of=2026-06-05&known_at=2026-06-05",
+        "versions-en": f"/ui/time/memories/{coffee}",
+        "versions-zh": f"/ui/time/memories/{tea}",
+        "undo": f"/ui/time/undo/{change}",
+        "lab-empty": "/ui/search",
+        "lab": "/ui/search?user_id=maya&query=Where+is+the+bicycle%3F&max_tokens=120",
+        "lab-trace": f"/ui/search?user_id=陈晓雨&query=什么时候上吉他课？&expect={tea}&limit=3",
+        "refused": "/ui/nothing",
+    }
+
+
+def take(browser: Browser, server: Serving, out: Path, names: list[str]) -> None:
+    for language, scheme in LOOKS:
+        for width, size in (("wide", WIDE), ("narrow", NARROW)):
+            with looking(browser, server, language=language, scheme=scheme, size=size) as looked:
+                if not names or "login" in names:
+                    looked.go("/ui/login").screenshot(path=out / f"login-{language}-{scheme}-{width}.png")
+                looked.log_in()
+                for name, path in pages(server).items():
+                    if not names or name in names:
+                        looked.go(path).screenshot(path=out / f"{name}-{language}-{scheme}-{width}.png", full_page=True)
+                        if looked.overflow() > 0:
+                            print(f"{name} {language} {width}: {looked.overflow()} px too wide")
+                for problem in looked.wrong:
+                    print(problem)
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    with demonstration() as demo, launched() as chromium:
+        take(chromium, demo, folder, sys.argv[2:])
