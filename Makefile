@@ -39,7 +39,7 @@ browser: ## Install the browser that the dashboard is tested in, if there is non
 	|| { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -qq -y --no-install-recommends chromium; } \
 	|| { echo 'browser: install Chromium so that `chromium` is on the PATH; the tests of the dashboard need it'; exit 1; }
 
-test: $(DEV) ## Run the tests, without the slow ones
+test: $(DEV) browser ## Run the tests, without the slow ones
 	$(BIN)/python -m pytest -n 2 -m 'not slow' $(PYTEST_ARGS)
 
 lint: $(DEV) ## Check style and formatting
