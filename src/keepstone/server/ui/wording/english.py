@@ -33,6 +33,7 @@ WORDS: dict[str, str] = {
     "role.read": "read",
     "role.write": "write",
     "role.admin": "admin",
+    "offline": "The server cannot be reached. Try again in a moment.",
     "refused.title": "This did not work",
     "refused.400": "The request cannot be understood.",
     "refused.403": "This key may not do this.",
