@@ -1,8 +1,8 @@
 """A store to look at: two people, two languages, long texts, changes of mind, and things that went wrong."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from keepstone.chat import ChatReply, ChatRequest
@@ -47,6 +47,7 @@ class Said:
     fact: str = ""
     section: str = "other"
     about: str | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 MAYA, XIAOYU = "maya", "陈晓雨"
@@ -59,6 +60,16 @@ TEACHER, COFFEE, TEA = (
 )
 VIOLA = "User's sister Inês plays the viola in Braga."
 FLIGHT = "User's flight to Lisbon leaves on 3 July 2026."
+LINDQVIST, ASTRID = "Professor Lindqvist", "Astrid Lindqvist"
+CHESS, TALK, MET = (
+    "User's neighbour Tomás plays chess with her sister Inês in Lisbon.",
+    "Professor Lindqvist gave a talk about The Kiln Book at Atelier Azul in Porto; Tomás was there.",
+    "User's colleague Astrid Lindqvist met Inês and Tomás in Lisbon.",
+)
+LAKE, BOOK = (
+    "同事王小明和李雪在杭州一起去了西湖，张老师也从上海赶来。",
+    "用户和李雪、陈教授在北京大学见面，李雪送她《西湖梦寻》。",
+)
 SAID = (
     Said(day=0, user=MAYA, text="I work as a ceramics teacher in Porto.", fact=TEACHER, section="work"),
     Said(day=1, user=MAYA, text="I am allergic to hazelnuts.", fact="User is allergic to hazelnuts.", section="health"),
@@ -66,7 +77,14 @@ SAID = (
     Said(day=3, user=XIAOYU, text="我在杭州当图书管理员。", fact="用户在杭州当图书管理员。", section="work"),
     Said(day=4, user=MAYA, text=LONG_EN),
     Said(day=5, user=XIAOYU, text="我对芒果过敏。", fact="用户对芒果过敏。", section="health"),
-    Said(day=6, user=MAYA, text="My sister Inês plays the viola in Braga.", fact=VIOLA, section="people"),
+    Said(
+        day=6,
+        user=MAYA,
+        text="My sister Inês plays the viola in Braga.",
+        fact=VIOLA,
+        names={"Inês": "person", "Braga": "place"},
+        section="people",
+    ),
     Said(day=8, user=XIAOYU, text=LONG_ZH),
     Said(day=9, user=MAYA, text="I moved my bicycle out of the cellar into the studio.", fact=STUDIO, about=CELLAR),
     Said(day=11, user=XIAOYU, text="我每周三晚上学吉他。", fact=WEDNESDAY),
@@ -74,16 +92,51 @@ SAID = (
     Said(day=15, user=MAYA, text=HOSTILE),
     Said(day=18, user=XIAOYU, text="我把吉他课从每周三晚上改到每周六上午了。", fact=SATURDAY, about=WEDNESDAY),
     Said(day=20, user=XIAOYU, text="我喜欢喝龙井茶。", fact=TEA, section="preferences"),
-    Said(day=22, user=MAYA, text="My flight to Lisbon leaves on 3 July 2026.", fact=FLIGHT, section="plans"),
+    Said(
+        day=22,
+        user=MAYA,
+        text="My flight to Lisbon leaves on 3 July 2026.",
+        fact=FLIGHT,
+        section="plans",
+        names={"Lisbon": "place"},
+    ),
+    Said(
+        day=23,
+        user=MAYA,
+        text="My neighbour Tomás plays chess with my sister Inês in Lisbon.",
+        fact=CHESS,
+        names={"Tomás": "person", "Inês": "person", "Lisbon": "place"},
+    ),
+    Said(
+        day=23,
+        user=XIAOYU,
+        text="我的同事王小明和李雪昨天在杭州一起去了西湖，后来张老师也从上海赶来了。",
+        fact=LAKE,
+        names=dict.fromkeys(("王小明", "李雪", "张老师"), "person") | dict.fromkeys(("杭州", "西湖", "上海"), "place"),
+    ),
+    Said(
+        day=24,
+        user=MAYA,
+        text="Professor Lindqvist gave a talk about The Kiln Book at Atelier Azul in Porto, and Tomás was there too.",
+        fact=TALK,
+        names={LINDQVIST: "person", "Tomás": "person", "The Kiln Book": "thing", "Porto": "place"}
+        | {"Atelier Azul": "organisation"},
+    ),
+    Said(
+        day=24,
+        user=XIAOYU,
+        text="周末我和李雪、陈教授在北京大学见了面，李雪送给我一本《西湖梦寻》。",
+        fact=BOOK,
+        names={"李雪": "person", "陈教授": "person", "北京大学": "organisation", "西湖梦寻": "thing"},
+    ),
+    Said(
+        day=25,
+        user=MAYA,
+        text="My colleague Astrid Lindqvist met Inês and Tomás in Lisbon.",
+        fact=MET,
+        names={ASTRID: "person", "Inês": "person", "Tomás": "person", "Lisbon": "place"},
+    ),
 )
-TOGETHER = (
-    (MAYA, "My neighbour Tomás plays chess with my sister Inês in Lisbon."),
-    (MAYA, "Last week Professor Lindqvist gave a talk about \"The Kiln Book\" in Porto, and Tomás was there too."),
-    (MAYA, "My colleague Astrid Lindqvist met Inês and Tomás in Lisbon."),
-    (XIAOYU, "我的同事王小明和李雪昨天在杭州一起去了西湖，后来张老师也从上海赶来了。"),
-    (XIAOYU, "周末我和李雪、陈教授在北京大学见了面，李雪送给我一本《西湖梦寻》。"),
-)
-LINDQVIST, ASTRID = "Professor Lindqvist", "Astrid Lindqvist"
 BROKEN = "This sentence makes the model fail, so that there is a dead letter to look at."
 
 
@@ -95,8 +148,9 @@ def model(request: ChatRequest) -> ChatReply | dict[str, object] | BaseException
     found = next((said for said in SAID if said.text.strip() == text.strip()), None)
     if found is None or not found.fact:
         return reply()
+    named = [{"name": name, "type": type, "aliases": []} for name, type in found.names.items()]
     if found.about is None:
-        return reply(change("add", found.fact, section=found.section))
+        return reply(change("add", found.fact, section=found.section, entities=named))
     return reply(change("supersede", found.fact, section=found.section, target=known_in(request).get(found.about)))
 
 
@@ -122,8 +176,6 @@ async def _administered(server: Serving) -> None:
     """Make keys, a webhook that goes nowhere, and a merge of names."""
     service = server.service
     memory = service.memory_of(ROOT_TENANT)
-    for user, text in TOGETHER:
-        await memory.add(text, user_id=user, agent_id="diary", run_id="friends", infer=False)
     found = {e.name: e.id for e in await memory.entities(user_id=MAYA)}
     await memory.merge_entities(found[LINDQVIST], found[ASTRID], reason="She told me so herself.", user_id=MAYA)
     await service.keys.create(ROOT_TENANT, "billing service", Role.READ)
