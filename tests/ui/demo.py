@@ -137,6 +137,20 @@ SAID = (
         names={ASTRID: "person", "Inês": "person", "Tomás": "person", "Lisbon": "place"},
     ),
 )
+TALKED = (
+    (MAYA, "Good morning! Could you plan a day in Braga with my sister for me?"),
+    ("guide", "Gladly. Does she like gardens or old churches better?"),
+    (MAYA, "Gardens, and a place where we can sit outside when it gets warm."),
+    ("guide", "Then begin at the Biscainhos garden, and have lunch in the shade of the cathedral square."),
+    (MAYA, "Perfect. Please remember that we walk slowly."),
+)
+TALKED_ZH = (
+    (XIAOYU, "早上好，帮我看看这个月图书馆的读书会怎么安排比较好？"),
+    ("guide", "周六上午您要上吉他课，周日下午两点怎么样？"),
+    (XIAOYU, "可以，就周日下午，再提醒我提前把书目发给大家，因为上次有几位读者说收到得太晚，来不及把整本书读完。"),
+    ("guide", "好的，我会在周三提醒您发书目。"),
+)
+BABBLED = "Now the model answers with prose instead of what it was asked for."
 BROKEN = "This sentence makes the model fail, so that there is a dead letter to look at."
 
 
@@ -145,6 +159,8 @@ def model(request: ChatRequest) -> ChatReply | dict[str, object] | BaseException
     text = heard(request)
     if text == BROKEN:
         return BadReplyError("scripted", "the script fails here on purpose", retryable=False)
+    if text == BABBLED:
+        return ChatReply(text='Sure! I noted that, 而且我会记住的。 {"changes": [', model="scripted")
     found = next((said for said in SAID if said.text.strip() == text.strip()), None)
     if found is None or not found.fact:
         return reply()
@@ -167,6 +183,10 @@ async def fill(server: Serving, clock: FakeClock) -> None:
         message = {"role": "user", "content": said.text, "timestamp": today.isoformat()}
         await memory.add([message], user_id=said.user, run_id=f"day-{said.day}", wait=20)
     await memory.add(BROKEN, user_id=MAYA, run_id="broken", wait=20)
+    await memory.add(BABBLED, user_id=XIAOYU, run_id="babble", wait=20)
+    for user, talk in ((MAYA, TALKED), (XIAOYU, TALKED_ZH)):
+        said = [{"role": "user" if name == user else "assistant", "name": name, "content": text} for name, text in talk]
+        await memory.add(said, user_id=user, agent_id="guide", run_id="day trip", infer=False)
     await _changed(server, clock)
     await _administered(server)
     clock.advance(START + timedelta(days=DAYS) - clock())

@@ -26,7 +26,8 @@ def pages(server: Serving) -> dict[str, str]:
     change = server.run(memory.history(coffee))[1].id
     studio = server.run(of("maya", STUDIO))
     saturday = server.run(of("陈晓雨", SATURDAY))
-    dead = server.run(memory.jobs())[0].id
+    slowly = server.run(of("maya", "we walk slowly"))
+    dead = server.run(memory.jobs(user_id="陈晓雨"))[0].id
     webhook = server.run(server.service.control.webhooks(ROOT_TENANT))[0].id
     entity = next(e.id for e in server.run(memory.entities(user_id="maya")) if e.merged)
     return {
@@ -51,7 +52,8 @@ def pages(server: Serving) -> dict[str, str]:
         "transcript": "/ui/conversations/said?user_id=maya",
         "transcript-zh": "/ui/conversations/said?user_id=陈晓雨&order=newest",
         "transcript-empty": "/ui/conversations/said?user_id=nobody",
-        "sources-en": f"/ui/memories/{studio}/sources",
+        "sources-en": f"/ui/memories/{slowly}/sources",
+        "sources-fact": f"/ui/memories/{studio}/sources",
         "sources-zh": f"/ui/memories/{saturday}/sources?around=10",
         "entities-choose": "/ui/entities",
         "entities-en": "/ui/entities?user_id=maya",

@@ -37,7 +37,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    for show in (showing.shown, showing.short, showing.moment, showing.day, showing.count, showing.size):
+    for show in (showing.shown, showing.coded, showing.short, showing.moment, showing.day, showing.count, showing.size):
         made.filters[show.__name__] = show
     made.filters["ids_of"] = ids_of
     made.globals.update(

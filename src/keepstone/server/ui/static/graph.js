@@ -6,10 +6,12 @@
   const COLOURS = { person: "--accent", place: "--good", organisation: "--second", thing: "--warn" };
   const GOLDEN_ANGLE = 2.399963;
   const SPACING = 60;
+  const PADDING = 24;
+  const ZOOM_AT_FIRST = 1.2;
 
   const style = () => {
     const colour = window.keepstone.colour;
-    const most = (small, large) => `mapData(size, 0, 1, ${small}, ${large})`;
+    const size = "mapData(size, 0, 8, 14, 46)";
     const kinds = Object.keys(SHAPES).map((kind) => ({
       selector: `node[kind = "${kind}"]`,
       style: { shape: SHAPES[kind], "background-color": colour(COLOURS[kind]) },
@@ -19,8 +21,8 @@
         selector: "node",
         style: {
           label: "data(label)",
-          width: most(12, 40),
-          height: most(12, 40),
+          width: size,
+          height: size,
           color: colour("--text"),
           "font-size": 11,
           "font-family": "system-ui, sans-serif",
@@ -34,14 +36,15 @@
       ...kinds,
       {
         selector: "edge",
-        style: { width: "mapData(size, 0, 1, 1, 6)", "line-color": colour("--line"), "curve-style": "haystack" },
+        style: { width: "mapData(size, 0, 6, 1, 7)", "line-color": colour("--line"), "curve-style": "haystack" },
       },
       { selector: ".far", style: { opacity: 0.15 } },
       { selector: "node.chosen", style: { "border-width": 3, "border-color": colour("--text") } },
     ];
   };
 
-  const share = (value, most) => (most > 1 ? Math.log(value) / Math.log(most) : 0);
+  // Twice as many memories are one step more.
+  const steps = (memories) => Math.log2(memories);
 
   // On a spiral, those mentioned most in the middle: the layout begins the same way each time.
   const place = (index) => {
@@ -50,14 +53,12 @@
   };
 
   const elements = ({ nodes, edges }) => {
-    const mostNode = Math.max(1, ...nodes.map((node) => node.memories));
-    const mostEdge = Math.max(1, ...edges.map((edge) => edge.memories));
     return [
       ...nodes.map((node, index) => ({
-        data: { ...node, size: share(node.memories, mostNode) },
+        data: { ...node, size: steps(node.memories) },
         position: place(index),
       })),
-      ...edges.map((edge) => ({ data: { ...edge, size: share(edge.memories, mostEdge) } })),
+      ...edges.map((edge) => ({ data: { ...edge, size: steps(edge.memories) } })),
     ];
   };
 
@@ -70,7 +71,15 @@
       container: box,
       elements: elements(JSON.parse(box.dataset.graph)),
       style: style(),
-      layout: { name: "cose", animate: false, randomize: false, numIter: 400, nodeRepulsion: () => 20000, padding: 24 },
+      layout: {
+        name: "cose",
+        animate: false,
+        randomize: false,
+        numIter: 400,
+        nodeDimensionsIncludeLabels: true,
+        nodeRepulsion: () => 20000,
+        fit: false,
+      },
       minZoom: 0.2,
       maxZoom: 3,
       // The wheel is for scrolling the page; buttons zoom.
@@ -89,8 +98,14 @@
     return graph;
   };
 
+  const fit = (graph) => {
+    graph.fit(undefined, PADDING);
+    // A few names need not fill the box.
+    if (graph.zoom() > ZOOM_AT_FIRST) graph.zoom(ZOOM_AT_FIRST).center();
+  };
+
   const zoom = (graph, factor) => {
-    if (!factor) return graph.fit(undefined, 24);
+    if (!factor) return fit(graph);
     return graph.zoom({ level: graph.zoom() * factor, renderedPosition: { x: graph.width() / 2, y: graph.height() / 2 } });
   };
 
@@ -99,6 +114,7 @@
     if (!box) return;
     document.getElementById("graph-card").hidden = false;
     const graph = draw(box);
+    fit(graph);
     document.querySelectorAll("[data-zoom]").forEach((button) => {
       button.addEventListener("click", () => zoom(graph, Number(button.dataset.zoom)));
     });

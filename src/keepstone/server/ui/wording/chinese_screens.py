@@ -65,6 +65,8 @@ WORDS: dict[str, str] = {
     "entity.done_split": "它已恢复为合并之前的样子。",
     "entity.all": "全部实体",
     "entity.merges": "并入其中的实体",
+    "entity.reason": "原因",
+    "entity.search": "搜索它",
     "entity.by": "操作者",
     "entity.when": "时间",
     "entity.split": "拆出",

@@ -70,6 +70,8 @@ WORDS: dict[str, str] = {
     "entity.done_split": "It stands for itself again, as it did before the merge.",
     "entity.all": "All entities",
     "entity.merges": "What was merged into it",
+    "entity.reason": "Why",
+    "entity.search": "Search for it",
     "entity.by": "By",
     "entity.when": "When",
     "entity.split": "Split off",
