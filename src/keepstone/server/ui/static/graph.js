@@ -36,7 +36,7 @@
       ...kinds,
       {
         selector: "edge",
-        style: { width: "mapData(size, 0, 6, 1, 7)", "line-color": colour("--line"), "curve-style": "haystack" },
+        style: { width: "mapData(size, 0, 6, 1, 7)", "line-color": colour("--soft"), opacity: 0.5, "curve-style": "haystack" },
       },
       { selector: ".far", style: { opacity: 0.15 } },
       { selector: "node.chosen", style: { "border-width": 3, "border-color": colour("--text") } },
