@@ -384,7 +384,7 @@ BODIES = st.builds(
 LAYOUTS = st.sampled_from([{}, {"indent": 2}, {"separators": (",", ":")}, {"ensure_ascii": False}, {"indent": "\t"}])
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=BODIES, layout=LAYOUTS)
 def test_everything_else_passes_unchanged(
     server: Serving, upstream: Provider, body: dict[str, Any], layout: dict[str, Any]
