@@ -7,11 +7,14 @@ BIN := $(VENV)/bin
 SHARED := ../shared
 # Through the environment the pins also hold for what builds the package.
 PIP_INSTALL := PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# What installs packages of the system, unless it is root already.
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types check format coverage torture contract smoke-model bench bench-retrieval gates clean
+.PHONY: help demo browser test lint types check format coverage torture contract smoke-model bench bench-retrieval \
+	gates clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' Makefile
@@ -31,7 +34,12 @@ $(DEV): pyproject.toml constraints.txt | $(BIN)/python
 demo: $(CORE) ## Install Keepstone and show what it does: no key, no network
 	$(BIN)/keepstone demo
 
-test: $(DEV) ## Run the tests, without the slow ones
+browser: ## Install the browser that the dashboard is tested in, if there is none
+	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null 2>&1 \
+	|| { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -qq -y --no-install-recommends chromium; } \
+	|| { echo 'browser: install Chromium so that `chromium` is on the PATH; the tests of the dashboard need it'; exit 1; }
+
+test: $(DEV) browser ## Run the tests, without the slow ones
 	$(BIN)/python -m pytest -n 2 -m 'not slow' $(PYTEST_ARGS)
 
 lint: $(DEV) ## Check style and formatting
