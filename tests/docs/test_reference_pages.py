@@ -48,8 +48,15 @@ def test_every_setting_of_a_server_is_listed_with_its_default() -> None:
     listed = {name: (shown.strip().strip("`"), says) for name, shown, says in rows if name in NAMES}
     assert tuple(listed) == NAMES
     for setting in dataclasses.fields(Settings):
-        usual = {None: "", (): "none", True: "true", False: "false"}.get(setting.default, str(setting.default))
-        assert listed[setting.name] == (usual, setting.metadata["says"])
+        assert listed[setting.name] == (as_shown(setting.default), setting.metadata["says"])
+
+
+def as_shown(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "none" if value == () else str(value)
 
 
 def test_every_verb_has_its_place_in_the_guide() -> None:
