@@ -8,8 +8,8 @@
 | console, text | output, not held |
 
 `<!-- continues -->` on the line before a block makes it go on where the block before it stopped;
-`<!-- raises: SomeError -->` says that a python block must raise that error;
-`<!-- serves -->` that a bash block starts a server, which the blocks after it use.
+`<!-- raises: SomeError -->` says that a python block must raise that error; `<!-- serves -->` that a bash block starts
+a server, which the blocks after it use.
 """
 
 import json
