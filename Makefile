@@ -13,7 +13,7 @@ CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo browser test lint types check format coverage torture smoke-model bench bench-retrieval gates clean
+.PHONY: help demo browser test lint types check format coverage torture contract smoke-model bench bench-retrieval gates clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' Makefile
@@ -59,6 +59,20 @@ coverage: $(DEV) ## Run the tests and list the lines that they miss
 
 torture: $(DEV) ## Run the slow tests, and the generated ones with many more examples
 	HYPOTHESIS_PROFILE=campaign $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+# Each of their packages pins what it needs: they get environments of their own.
+CONTRACT := build/contract
+MEM0_PYTHON := mem0ai==2.2.1
+MEM0_CLI := mem0-cli==0.2.13
+MEM0_TYPESCRIPT := mem0ai@3.3.1
+
+contract: $(DEV) ## Run Mem0's own clients, as they are, against a server of ours (needs npm)
+	$(PYTHON) -m venv $(CONTRACT)/python
+	$(PYTHON) -m venv $(CONTRACT)/cli
+	$(CONTRACT)/python/bin/python -m pip install --quiet --disable-pip-version-check '$(MEM0_PYTHON)'
+	$(CONTRACT)/cli/bin/python -m pip install --quiet --disable-pip-version-check '$(MEM0_CLI)'
+	npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(CONTRACT)/typescript '$(MEM0_TYPESCRIPT)'
+	CONTRACT_HOME=$(CONTRACT) $(BIN)/python -m pytest tests/contract/mem0_clients.py
 
 # The package of the model wants to compile a runtime of its own, which is not needed.
 smoke-model: $(DEV) ## Ask a real small model on this machine: does the plumbing hold?

@@ -66,6 +66,10 @@ def _include_wanted(app: FastAPI, service: Service) -> None:
         for is_wanted, router in ((wanted.mem0, mem0.hosted), (wanted.mem0_oss, mem0.open_source)):
             if is_wanted:
                 app.include_router(router())
+    if wanted.proxy:
+        from keepstone.server import proxy
+
+        app.include_router(proxy.router(service))
     if wanted.dashboard:
         from keepstone.server import ui
 
