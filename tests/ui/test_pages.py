@@ -7,7 +7,6 @@ from tests.server.serving import Serving
 from tests.ui.browsing import NARROW, Scheme, looking
 from tests.ui.screenshots import pages
 
-
 expect.set_options(timeout=30_000)
 
 
