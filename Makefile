@@ -13,7 +13,8 @@ CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo browser test lint types check format coverage torture contract smoke-model bench bench-retrieval gates clean
+.PHONY: help demo browser test lint types check format coverage torture contract smoke-model bench bench-retrieval \
+	gates clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' Makefile
@@ -38,7 +39,7 @@ browser: ## Install the browser that the dashboard is tested in, if there is non
 	|| { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -qq -y --no-install-recommends chromium; } \
 	|| { echo 'browser: install Chromium so that `chromium` is on the PATH; the tests of the dashboard need it'; exit 1; }
 
-test: $(DEV) ## Run the tests, without the slow ones
+test: $(DEV) browser ## Run the tests, without the slow ones
 	$(BIN)/python -m pytest -n 2 -m 'not slow' $(PYTEST_ARGS)
 
 lint: $(DEV) ## Check style and formatting

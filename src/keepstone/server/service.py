@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from datetime import timedelta
 
-from keepstone import config, learning, providers
+from keepstone import config, learning, providers, telemetry
 from keepstone.contract import Clock, Job, NewId
 from keepstone.errors import ConfigError
 from keepstone.ids import IdSource
@@ -98,6 +98,8 @@ class Service:
                 strategy=self.settings.strategy,
                 worker=self.pool,
             )
+            if self.settings.otel:
+                telemetry.instrument(found, content=self.settings.otel_content)
         return found
 
     async def forget_memory(self, tenant: str) -> None:
