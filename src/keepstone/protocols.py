@@ -8,29 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from keepstone.chat import ChatReply, ChatRequest
 from keepstone.contract import CandidateQuery, Candidates, EmbedderKey, Job, ListQuery, PendingUnit, Vector
-from keepstone.control import (
-    ApiKey,
-    AuditEntry,
-    AuditFilter,
-    BrowserSession,
-    Conversation,
-    Day,
-    Delivery,
-    Event,
-    Owner,
-    QueueCounts,
-    StoredReply,
-    Tenant,
-    Webhook,
-)
 from keepstone.naming import Naming
 from keepstone.operations import AppendMessage, Applied, ArchiveRow, Batch
 from keepstone.results import JobStatus, Usage
 from keepstone.types import Change, ErasureReceipt, LedgerMessage, Listing, MemoryRecord, Page, Scope, Stats
+
+if TYPE_CHECKING:
+    # Only servers need them, and they take long to make.
+    from keepstone.control import (
+        ApiKey,
+        AuditEntry,
+        AuditFilter,
+        BrowserSession,
+        Conversation,
+        Day,
+        Delivery,
+        Event,
+        Owner,
+        QueueCounts,
+        StoredReply,
+        Tenant,
+        Webhook,
+    )
 
 
 class Store(Protocol):

@@ -46,11 +46,25 @@ def client(url: str, **options: Any) -> Client:
     ids=["busy", "rate", "still in work", "a proxy between", "hangs up"],
 )  # fmt: skip
 def test_what_can_be_tried_again_is(first: Answer) -> None:
-    with flaky([first, NOTHING, first, DONE]) as server, client(server.url) as memory:
+    with flaky([first, NOTHING, first, NOTHING]) as server, client(server.url) as memory:
         assert memory.search("tea", user_id="alice") == []
-        assert memory.delete_all(user_id="alice") == 0
+        assert memory.undo("c1") == []
     keys = [headers["idempotency-key"] for _, _, headers in server.requests]
     assert keys[0] == keys[1] != keys[2] == keys[3], "the same try again has the same key"
+
+
+def test_what_may_have_been_done_is_not_done_again() -> None:
+    with flaky([Answer(0), problem(503, "store_busy", **NOW), DONE]) as server, client(server.url) as memory:
+        with pytest.raises(ProviderError):
+            memory.delete_all(user_id="alice")
+        assert memory.delete_all(user_id="alice") == 0, "a server that is busy has done nothing"
+    assert len(server.requests) == 3
+
+
+def test_without_retries_nothing_is_kept_for_them() -> None:
+    with flaky([NOTHING]) as server, client(server.url, attempts=1) as memory:
+        assert memory.undo("c1") == []
+    assert "idempotency-key" not in server.requests[0][2]
 
 
 def test_reads_need_no_key() -> None:
@@ -112,12 +126,12 @@ def test_what_stays_so_is_raised_in_the_end(answer: Answer, kind: type[Keepstone
 
 def test_deadlines_hold_over_all_tries() -> None:
     with flaky([Answer(-1)] * 5) as server:
-        with client(server.url, timeout=0.05, attempts=2) as memory, pytest.raises(TimedOutError):
+        with client(server.url, timeout=0.2, attempts=2) as memory, pytest.raises(TimedOutError):
             memory.stats()
-        assert len(server.requests) == 2
-        with client(server.url, deadline=0.05) as memory, pytest.raises(TimedOutError):
+        assert len(server.requests) <= 2
+        with client(server.url, deadline=0.2) as memory, pytest.raises(TimedOutError):
             memory.stats()
-        assert len(server.requests) == 3
+        assert len(server.requests) <= 3
 
 
 def test_a_server_that_asks_for_too_long_a_wait_is_not_waited_for() -> None:

@@ -8,7 +8,7 @@ from textwrap import dedent
 FENCE = re.compile(r"^(?P<indent> *)(?P<marks>`{3,}|~{3,}) *(?P<info>[^`]*)$")
 DIRECTIVE = re.compile(r"^\s*<!--\s*(?P<word>[a-z]+)(?::\s*(?P<value>\w+))?\s*-->\s*$")
 
-DIRECTIVES = {"continues", "raises"}
+DIRECTIVES = {"continues", "raises", "serves"}
 
 
 class PageError(Exception):
@@ -24,6 +24,7 @@ class Block:
     line: int
     continues: bool = False
     raises: str = ""
+    serves: bool = False
 
 
 def read_blocks(page: Path) -> list[Block]:
@@ -70,4 +71,6 @@ def annotated(info: str, code: str, line: int, before: str) -> Block:
         raise PageError(f"line {line - 2}: {before.strip()} is not a directive")
     if word == "raises" and language != "python":
         raise PageError(f"line {line - 2}: only a python block can raise")
-    return Block(language, code, line, continues=word == "continues", raises=value)
+    if word == "serves" and language != "bash":
+        raise PageError(f"line {line - 2}: only a bash block can serve")
+    return Block(language, code, line, continues=word == "continues", raises=value, serves=word == "serves")

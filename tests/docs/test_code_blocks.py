@@ -8,7 +8,8 @@
 | console, text | output, not held |
 
 `<!-- continues -->` on the line before a block makes it go on where the block before it stopped;
-`<!-- raises: SomeError -->` says that a python block must raise that error.
+`<!-- raises: SomeError -->` says that a python block must raise that error; `<!-- serves -->` that a bash block starts
+a server, which the blocks after it use.
 """
 
 import json
@@ -144,6 +145,7 @@ def test_blocks_are_found_with_their_directives() -> None:
         "<!-- raises -->\n```python\n```\n",
         "<!-- raises: OSError -->\n```bash\n```\n",
         "<!-- skip -->\n```python\n```\n",
+        "<!-- serves -->\n```python\n```\n",
     ],
 )
 def test_a_page_that_cannot_be_read_is_refused(text: str) -> None:
@@ -170,6 +172,17 @@ def test_set_up_commands_are_checked(code: str, problem: str | None) -> None:
         assert problem in "".join(problems)
 
 
+SERVED = "<!-- serves -->\n```bash\nkeepstone serve --embedder hashing\n```\n\n```bash\n"
+ASKED = """```
+
+```python
+import os, urllib.request
+url, key = os.environ["KEEPSTONE_URL"] + "/api/v1/whoami", os.environ["KEEPSTONE_API_KEY"]
+urllib.request.urlopen(urllib.request.Request(url, headers={"X-API-Key": key})).read()
+```
+"""
+
+
 @pytest.mark.parametrize(
     ("page", "passes"),
     [
@@ -181,6 +194,9 @@ def test_set_up_commands_are_checked(code: str, problem: str | None) -> None:
         ("```bash\ntouch a\n```\n<!-- continues -->\n```bash\ntest -e a\n```\n", True),
         ("```bash\ntouch a\n```\n\n```bash\ntest -e a\n```\n", False),
         ("```bash\nfalse | true\n```\n", False),
+        (SERVED + "curl -fsS http://localhost:8765/healthz\n" + ASKED, True),
+        (SERVED + "false\n" + ASKED, False),
+        ("<!-- serves -->\n```bash\ntrue\n```\n", False),
         ("```python\nimport socket\nsocket.create_connection(('192.0.2.1', 9))\n```\n", False),
     ],
 )
@@ -188,5 +204,6 @@ def test_pages_are_run(page: str, passes: bool, tmp_path: Path) -> None:
     path = tmp_path / "page.md"
     path.write_text(page)
     command = [sys.executable, "-m", "tests.docs.run_page", str(path), str(tmp_path)]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
     assert (result.returncode == 0) == passes, result.stdout + result.stderr

@@ -120,6 +120,7 @@ def test_every_line_of_a_request_has_its_id() -> None:
     assert "ValueError" in broken["exception"]
     (access,) = [line for line in ours if line["logger"] == "keepstone.server.access"]
     assert (access["status"], access["level"]) == (500, "info")
+    assert access["event"].startswith("POST /api/v1/search 500 ")
 
 
 def test_of_what_libraries_say_only_the_place_is_told() -> None:
@@ -143,3 +144,13 @@ def test_the_level_holds() -> None:
         logging.getLogger("keepstone.server").warning("wanted")
     assert "not wanted" not in stream.getvalue()
     assert "wanted" in stream.getvalue()
+
+
+def test_a_path_is_told_by_its_pattern() -> None:
+    with logged("json") as stream, serving() as server, server.client() as client:
+        client.get("/api/v1/memories/0123abc/history")
+        client.get("/elsewhere/0123abc")
+    told = [json.loads(line)["event"].rpartition(" 404 ")[0] for line in stream.getvalue().splitlines()]
+    assert "GET /api/v1/memories/{id}/history" in told
+    assert "GET (no route)" in told
+    assert "0123abc" not in stream.getvalue()

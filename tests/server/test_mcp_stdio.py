@@ -16,12 +16,16 @@ from tests.server.connecting import connected, did, names, refused
 from tests.server.serving import Serving
 
 
+def files(folder: Path, pattern: str) -> list[Path]:
+    """Return what lies in a folder, and not deeper."""
+    return list(folder.glob(pattern))
+
+
 @asynccontextmanager
-async def started(*options: str, mode: str = "auto", **more: str) -> AsyncIterator[Client]:
+async def started(*options: str, mode: str = "auto", cwd: Path | None = None, **more: str) -> AsyncIterator[Client]:
     """Start `keepstone mcp` with these options, and connect to it."""
-    command = StdioServerParameters(
-        command=sys.executable, args=["-W", "error", "-m", "keepstone", "mcp", *options], env=environment(**more)
-    )
+    arguments = ["-W", "error", "-m", "keepstone", "mcp", *options]
+    command = StdioServerParameters(command=sys.executable, args=arguments, env=environment(**more), cwd=cwd)
     async with Client(stdio_client(command), mode=mode) as client:
         yield client
 
@@ -40,13 +44,16 @@ async def test_it_works_on_the_local_store(tmp_path: Path) -> None:
 
 
 async def test_role_and_profile_hold_the_agent_to_less(tmp_path: Path) -> None:
-    options = ("--store", str(tmp_path / "memory.db"), "--role", "read", "--profile", "mem0")
-    async with started(*options, mode="legacy") as client:
+    # What the folder that an agent works in says must not matter: it may come from anywhere.
+    (tmp_path / "keepstone.toml").write_text(f'store = "{tmp_path}/theirs.db"\nmcp_profile = "chatgpt"\n')
+    async with started("--role", "read", cwd=tmp_path, mode="legacy", KEEPSTONE_MCP_PROFILE="mem0") as client:
         assert {"search_memories", "list_entities"} <= await names(client)
         assert "add_memory" not in await names(client)
         assert (await refused(client, "add_memory", text="x", user_id="alice"))[0] == "forbidden"
+        assert (await did(client, "search_memories", query="x", user_id="alice"))["results"] == []
         code, sentence = await refused(client, "search_memories", query="x")
         assert (code, "--user" in sentence) == ("scope", True)
+    assert files(tmp_path, "*.db") == []
 
 
 async def test_it_passes_on_to_a_running_server(server: Serving) -> None:

@@ -32,6 +32,7 @@ def pages(server: Serving) -> dict[str, str]:
         "memories-search": "/ui/memories?user_id=陈晓雨&q=吉他",
         "memories-empty": "/ui/memories?user_id=nobody",
         "time": "/ui/time?user_id=maya",
+        "time-then": "/ui/time?user_id=maya&as_of=2026-05-28",
         "time-held": "/ui/time?user_id=陈晓雨&as_of=2026-06-05&known_at=2026-06-05",
         "versions-en": f"/ui/time/memories/{coffee}",
         "versions-zh": f"/ui/time/memories/{tea}",

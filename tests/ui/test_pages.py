@@ -93,6 +93,20 @@ def test_the_slider_shows_what_held(browser: Browser, demo: Serving) -> None:
         looked.check()
 
 
+def test_a_server_that_is_gone_is_told(browser: Browser, demo: Serving) -> None:
+    with looking(browser, demo) as looked:
+        looked.log_in()
+        page = looked.go("/ui/memories?user_id=maya")
+        expect(page.locator("#offline")).to_be_hidden()
+        page.route("**/ui/memories*", lambda route: route.abort())
+        page.fill("#q", "coffee")
+        expect(page.locator("#offline")).to_be_visible()
+        page.unroute("**/ui/memories*")
+        page.fill("#q", "bicycle")
+        expect(page.locator("#list .text").first).to_contain_text("bicycle")
+        expect(page.locator("#offline")).to_be_hidden()
+
+
 def test_the_chart_is_drawn_and_told_as_a_table(browser: Browser, demo: Serving) -> None:
     with looking(browser, demo) as looked:
         looked.log_in()

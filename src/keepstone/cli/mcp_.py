@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import typer
 from keepstone.cli import installing, options, output
 from keepstone.cli.installing import CLIENTS, Launch
 from keepstone.cli.running import confirm
-from keepstone.config import environment
+from keepstone.config import data_folder, environment
 from keepstone.control import Role
 from keepstone.errors import ConfigError, MissingExtraError
 from keepstone.types import Scope
@@ -82,17 +83,24 @@ def mcp(
 
 async def _locally(given: _Local) -> None:
     try:
+        from keepstone.server import configuring
         from keepstone.server.mcp import profiles, stdio
         from keepstone.server.service import Service
-        from keepstone.server.settings import Settings
     except ImportError as error:
         raise MissingExtraError("MCP", "server") from error
-    profile = given.profile or profiles.DEFAULT
+    flags = {
+        "store": given.store,
+        "embedder": given.embedder,
+        "chat_model": given.chat_model,
+        "mcp_profile": given.profile,
+    }
+    # Not the file of the folder that the agent works in: a project from elsewhere must not say where memory goes.
+    settings = configuring.configure(flags, data_folder()).settings
     # Before anything is opened.
-    profiles.of(profile)
-    service = Service(Settings(store=given.store, embedder=given.embedder, chat_model=given.chat_model))
+    profiles.of(settings.mcp_profile)
+    service = Service(settings)
     principal = stdio.local_principal(service, given.role, given.pin)
-    await stdio.serve(service, principal, profile)
+    await stdio.serve(service, principal, settings.mcp_profile)
 
 
 async def _remotely(url: str, key: str) -> None:
@@ -104,6 +112,8 @@ async def _remotely(url: str, key: str) -> None:
 
 
 def _speak(speaking: Coroutine[Any, Any, None]) -> None:
+    if sys.stdin.isatty():
+        output.note("Waiting for an MCP client on stdin. `keepstone mcp install` tells one of it.")
     try:
         asyncio.run(speaking)
     except KeyboardInterrupt:

@@ -8,21 +8,33 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from keepstone.cli import options, output
+from keepstone.cli import coming, options, output
 from keepstone.cli.running import STDIN, Target, ids, run, text_or_file
 from keepstone.errors import InvalidRequestError
 from keepstone.types import Scope
 
-FORMATS = "messages, openai, claude, sessions or keepstone; told from the content if not given."
+if TYPE_CHECKING:
+    from keepstone.transfer import ImportReport
+
+FORMATS = "messages, openai, claude, sessions, keepstone, mem0 or mem0-api; of a file, told from its content."
 
 
 def import_(
-    path: Annotated[str, typer.Argument(help="The file; - reads stdin.", metavar="FILE", show_default=False)],
+    path: Annotated[
+        str | None,
+        typer.Argument(help="The file, or Mem0's folder; - reads stdin.", metavar="FILE", show_default=False),
+    ] = None,
     format: Annotated[str | None, typer.Option("--format", help=FORMATS)] = None,
+    server: Annotated[
+        str | None, typer.Option("--from", help="The server, for mem0-api; its key is in MEM0_API_KEY.", metavar="URL")
+    ] = None,
+    history: Annotated[
+        Path | None, typer.Option("--history", help="Mem0's history.db, if it is not in or beside its folder.")
+    ] = None,
     user: options.User = None,
     agent: options.Agent = None,
     app: options.App = None,
@@ -35,11 +47,23 @@ def import_(
     chat_model: options.ChatModel = None,
     as_json: options.Json = False,
 ) -> None:
-    """Bring messages in from a file, or restore an archive; a second run adds nothing.
+    """Bring messages in from a file, restore an archive, or bring memories over from Mem0; a second run adds nothing.
 
     Reads JSON lines of messages, the data exports of ChatGPT and Claude (conversations.json), dialogue collections
     with sessions and turns, and what `keepstone export` wrote. A chat model, if one is named, makes facts of messages.
+    With --format mem0, FILE is the folder of Mem0's default store; with mem0-api, a server is asked (--from).
     """
+    whose = ids(user, agent, app, run_id)
+    if format in (coming.FILES, coming.SERVER):
+        with output.progress("Importing") as progress:
+            brought = run(
+                Target(store, embedder),
+                lambda memory: coming.bring(memory, format, path, server, history, whose, progress),
+            )
+        _told(brought, as_json)
+        return
+    if path is None or server is not None or history is not None:
+        raise InvalidRequestError("Name a FILE (- is stdin); --from and --history go with --format mem0-api and mem0.")
     from keepstone.transfer import import_stream
 
     wanted = text_or_file(instructions)
@@ -50,13 +74,17 @@ def import_(
                 memory,
                 stream,
                 format=format,
-                **ids(user, agent, app, run_id),
+                **whose,
                 progress=progress,
                 instructions=wanted,
                 procedures=procedures,
                 wait=wait,
             ),
         )
+    _told(report, as_json)
+
+
+def _told(report: ImportReport, as_json: bool) -> None:
     if as_json:
         output.show_json(report.to_dict())
         return

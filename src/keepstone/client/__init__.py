@@ -10,5 +10,6 @@ Importing this package opens nothing.
 
 from keepstone.client.asynchronous import AsyncClient
 from keepstone.client.blocking import Client
+from keepstone.client.values import Events, Hook, Imported, Key, ToldEvent
 
-__all__ = ["AsyncClient", "Client"]
+__all__ = ["AsyncClient", "Client", "Events", "Hook", "Imported", "Key", "ToldEvent"]

@@ -6,13 +6,14 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
+from keepstone.client.administering import Administering
 from keepstone.client.connection import Connection
 from keepstone.client.remote import WAIT_SECONDS_MAX, verb
 from keepstone.memory import AsyncMemory
 from keepstone.results import JobStatus
 
 
-class AsyncClient:
+class AsyncClient(Administering):
     """A memory that a Keepstone server keeps: the verbs, results and errors of `AsyncMemory`.
 
     *url* is that of the server, by default `KEEPSTONE_URL` or http://127.0.0.1:8765, *api_key* its key, by default

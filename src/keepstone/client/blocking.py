@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from keepstone.client.asynchronous import AsyncClient
-from keepstone.client.remote import blocking
+from keepstone.client.remote import blocking, drained
 
 
 class Client:
@@ -74,4 +74,26 @@ class Client:
     retry = blocking(AsyncClient.retry)
     discard = blocking(AsyncClient.discard)
     consolidate = blocking(AsyncClient.consolidate)
+    whoami = blocking(AsyncClient.whoami)
+    keys = blocking(AsyncClient.keys)
+    create_key = blocking(AsyncClient.create_key)
+    rotate_key = blocking(AsyncClient.rotate_key)
+    revoke_key = blocking(AsyncClient.revoke_key)
+    tenants = blocking(AsyncClient.tenants)
+    create_tenant = blocking(AsyncClient.create_tenant)
+    drop_tenant = blocking(AsyncClient.drop_tenant)
+    webhooks = blocking(AsyncClient.webhooks)
+    create_webhook = blocking(AsyncClient.create_webhook)
+    drop_webhook = blocking(AsyncClient.drop_webhook)
+    deliveries = blocking(AsyncClient.deliveries)
+    redeliver = blocking(AsyncClient.redeliver)
+    audit = blocking(AsyncClient.audit)
+    messages = blocking(AsyncClient.messages)
+    conversations = blocking(AsyncClient.conversations)
+    changes = blocking(AsyncClient.changes)
+    owners = blocking(AsyncClient.owners)
+    events = blocking(AsyncClient.events)
+    import_ = blocking(AsyncClient.import_)
+    follow = drained(AsyncClient.follow)
+    export = drained(AsyncClient.export)
     close = blocking(AsyncClient.close)

@@ -23,27 +23,38 @@ if TYPE_CHECKING:
     import httpx2
 
 API = "/api/v1"
+# Answered before anything is done.
+NOTHING_DONE = (429, 503)
 ERROR_BYTES_MAX = 65_536
 WAIT_SECONDS_MAX = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One request: *path* under the interface, *query* and *body* (JSON), and how long the server itself may wait."""
+    """One request: *path* under the interface, *query* and *body* (JSON), and how long the server itself may wait.
+
+    The answer of what *has_secret* is kept nowhere, so that it cannot be asked for again.
+    """
 
     method: str
     path: str
     query: Sequence[tuple[str, str]] = ()
     body: bytes | None = None
     waits: float = 0.0
+    has_secret: bool = False
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether asking again, after a try whose answer was lost, does nothing twice."""
+        return self.method == "GET" or (self.method == "POST" and not self.has_secret)
 
 
 class Connection:
     """Sends requests with a key to one server.
 
     A try has *timeout* seconds beside what the server is asked to wait, and a request with all its tries
-    *deadline* seconds (None: no such end). Up to *attempts* tries are made if the server is busy, cannot be reached or
-    does not answer: what changes anything carries an `Idempotency-Key`, so that it is done once. Connections are kept
+    *deadline* seconds (None: no such end). Up to *attempts* tries are made if the server is busy or cannot be reached,
+    and if it does not answer, where asking again is safe: GET, and POST with an `Idempotency-Key`. Connections are kept
     for each event loop.
     """
 
@@ -79,7 +90,8 @@ class Connection:
 
     async def send(self, asked: Asked) -> bytes:
         """Return the body that the server answers with; errors as for `json`."""
-        key = {} if asked.method == "GET" else {"Idempotency-Key": uuid.uuid4().hex}
+        is_kept = asked.method == "POST" and asked.is_repeatable and self._attempts > 1
+        key = {"Idempotency-Key": uuid.uuid4().hex} if is_kept else {}
         until = None if self._deadline is None else asyncio.get_running_loop().time() + self._deadline
         for attempt in range(1, self._attempts + 1):
             try:
@@ -140,15 +152,18 @@ class Connection:
                     timeout=None,
                 )
         except (httpx2.TimeoutException, TimeoutError) as error:
-            raise _AgainError(TimedOutError(PROVIDER, f"no answer in {seconds:.3g} s", retryable=True)) from error
+            late = TimedOutError(PROVIDER, f"no answer in {seconds:.3g} s", retryable=True)
+            raise (_AgainError(late) if asked.is_repeatable else late) from error
         except httpx2.HTTPError as error:
             unreachable = ProviderError(PROVIDER, f"cannot be reached at {self.url}: {error}", retryable=True)
-            raise _AgainError(unreachable) from error
+            was_sent = not isinstance(error, httpx2.ConnectError)
+            raise (unreachable if was_sent and not asked.is_repeatable else _AgainError(unreachable)) from error
         if response.status_code < 300:
             return response.content
         failed = await _failure(response)
         wait = retry_after_seconds(response.headers.get("retry-after"))
-        if response.status_code in RETRYABLE or is_in_work(failed, response.status_code, wait):
+        is_safe = asked.is_repeatable or response.status_code in NOTHING_DONE
+        if (response.status_code in RETRYABLE and is_safe) or is_in_work(failed, response.status_code, wait):
             raise _AgainError(failed, wait)
         raise failed
 

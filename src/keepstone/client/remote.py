@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from functools import cache, wraps
 from inspect import signature
 from typing import Any, Concatenate, ParamSpec, TypeVar, get_origin, get_type_hints
@@ -72,6 +72,35 @@ def blocking(method: Waiting[P, R]) -> Blocking[P, R]:
         return portal.call(method(self.waiting, *args, **named))
 
     return asked
+
+
+def drained(method: Callable[Concatenate[Any, P], AsyncIterator[R]]) -> Callable[Concatenate[Any, P], Iterator[R]]:
+    """Return *method* of `AsyncClient`, which yields, as one of `Client`."""
+
+    @wraps(method, assigned=("__name__", "__doc__"))
+    def asked(self: Any, /, *args: P.args, **named: P.kwargs) -> Iterator[R]:
+        found = method(self.waiting, *args, **named)
+        try:
+            while True:
+                item = portal.call(_next(found))
+                if item is None:
+                    return
+                yield item[0]
+        finally:
+            portal.call(_close(found))
+
+    return asked
+
+
+async def _next(found: AsyncIterator[R]) -> tuple[R] | None:
+    async for item in found:
+        return (item,)
+    return None
+
+
+async def _close(found: AsyncIterator[R]) -> None:
+    if isinstance(found, AsyncGenerator):
+        await found.aclose()
 
 
 def result(hint: Any, answer: Any) -> Any:

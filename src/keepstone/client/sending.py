@@ -10,10 +10,13 @@ from urllib.parse import quote
 
 from keepstone import door, filters
 from keepstone.changing import UNCHANGED
+from keepstone.control import EVENT_KINDS
 from keepstone.errors import InvalidRequestError, NotFoundError, ScopeError
 from keepstone.limits import DEFAULT_LIMITS as LIMITS
 from keepstone.types import OWNER_KINDS, plain
 
+# Names under which arguments are checked, and those under which they are sent.
+RENAMED = {"event_kinds": "kinds", "body_id": "id"}
 SCOPE_IDS = tuple(f"{kind}_id" for kind in OWNER_KINDS)
 
 
@@ -89,6 +92,8 @@ _FORMS: dict[str, Callable[[Any], Any]] = {
     "min_score": lambda given: door.share(given, "min_score"),
     "expect": _ids,
     "ids": _ids,
+    "event_kinds": lambda given: [door.one_of(kind, "kind", EVENT_KINDS) for kind in given],
+    **{name: _opaque(name) for name in ("body_id", "delivery_id")},
     "counter": _no_counter,
     "confirm": _confirmed,
 }

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from html import escape
 from itertools import groupby
-from xml.sax.saxutils import escape, quoteattr
 
 from keepstone.logic.evidence import Evidence, folded
 from keepstone.types import ContextFormat, Kind, Span
@@ -195,16 +195,22 @@ _MARKDOWN = Layout(
     statement=lambda e, words: f"- {_date(e)} {_mark(e, words)}{e.shown}",
     turn=lambda e, words: f"- {speaker(e, words)}{words.colon}{_mark(e, words)}{e.shown}",
 )
+
+
+def _quoted(text: str) -> str:
+    return f'"{escape(text)}"'
+
+
 _XML = Layout(
     opening="<memory>\n",
     closing="\n</memory>",
     gap="\n",
-    heading=lambda label, words: f"<statements title={quoteattr(label)}>",
+    heading=lambda label, words: f"<statements title={_quoted(label)}>",
     day=lambda day: f'<said date="{day}">',
     section_end="\n</statements>",
     day_end="\n</said>",
     statement=lambda e, words: (
-        f'<{e.record.kind.value} date="{_date(e)}"{_xml_mark(e)}>{escape(e.shown)}</{e.record.kind.value}>'
+        f'<{e.record.kind.value} date="{_date(e)}"{_xml_mark(e)}>{escape(e.shown, quote=False)}</{e.record.kind.value}>'
     ),
-    turn=lambda e, words: f"<turn by={quoteattr(speaker(e, words))}{_xml_mark(e)}>{escape(e.shown)}</turn>",
+    turn=lambda e, words: f"<turn by={_quoted(speaker(e, words))}{_xml_mark(e)}>{escape(e.shown, quote=False)}</turn>",
 )

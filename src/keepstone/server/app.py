@@ -14,6 +14,7 @@ from keepstone.server.health import router as health
 from keepstone.server.measuring import router as measuring
 from keepstone.server.middleware import Surroundings
 from keepstone.server.service import Service
+from keepstone.server.tracing import TracedRequests
 
 if TYPE_CHECKING:
     from keepstone.server.mcp.http import McpFace
@@ -43,6 +44,8 @@ def create_app(service: Service) -> FastAPI:
         openapi_url="/api/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
+        # The framework's own traces hold queries and what was refused; ours hold neither.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.service = service
     app.include_router(health)
@@ -54,6 +57,8 @@ def create_app(service: Service) -> FastAPI:
     problems.install(app)
     openapi.install(app)
     app.add_middleware(Surroundings, settings=service.settings)
+    if service.settings.otel:
+        app.add_middleware(TracedRequests)
     return app
 
 
@@ -66,6 +71,10 @@ def _include_wanted(app: FastAPI, service: Service) -> None:
         for is_wanted, router in ((wanted.mem0, mem0.hosted), (wanted.mem0_oss, mem0.open_source)):
             if is_wanted:
                 app.include_router(router())
+    if wanted.proxy:
+        from keepstone.server import proxy
+
+        app.include_router(proxy.router(service))
     if wanted.dashboard:
         from keepstone.server import ui
 

@@ -33,7 +33,7 @@ class Limiter:
     def __init__(self, settings: Settings) -> None:
         most = settings.requests_a_minute
         self._rate = RateLimitItemPerMinute(most, namespace="keepstone") if most else None
-        self._failures = RateLimitItemPerMinute(FAILURES_A_MINUTE, namespace="keepstone-failures")
+        self._failures = RateLimitItemPerMinute(FAILURES_A_MINUTE, namespace="keepstone-failures") if most else None
         self._counts = FixedWindowRateLimiter(_storage(settings.requests_a_minute_store))
         self._policy = f'"key";q={most};w={WINDOW_SECONDS}'
 
@@ -57,7 +57,7 @@ class Limiter:
 
     async def failed(self, address: str) -> RefusedError | None:
         """Count a request without a valid key, and return the refusal if an address made too many of them."""
-        found = await self._hit(self._failures, address)
+        found = None if self._failures is None else await self._hit(self._failures, address)
         if found is None or found[0]:
             return None
         detail = "Too many requests without a valid key from this address; try again later."

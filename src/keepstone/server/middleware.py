@@ -67,7 +67,7 @@ class Surroundings:
             log.info(
                 "%s %s %d %.1f ms",
                 scope["method"],
-                _path(scope),
+                pattern(scope),
                 status,
                 milliseconds,
                 extra={"request_id": request_id, "status": status, "milliseconds": round(milliseconds, 1)},
@@ -121,7 +121,12 @@ def _name(host: str) -> str:
     return host if host.endswith("]") else host.rpartition(":")[0] or host
 
 
-def _path(scope: Scope) -> str:
-    """The pattern of the route if there is one: ids in a path are nobody's business in a log."""
-    route = scope.get("route")
-    return str(getattr(route, "path", None) or "(no route)")
+def pattern(scope: Scope) -> str:
+    """Return the pattern of a request's route with its prefix: ids in a path are nobody's business in a log."""
+    route, path = scope.get("route"), str(scope["path"])
+    own = getattr(route, "path_format", None) or getattr(route, "path", None)
+    if own is None:
+        return "(no route)"
+    # A route knows its own part of the path, and what stands for its parameters.
+    filled = str(own).format_map({name: str(value) for name, value in scope.get("path_params", {}).items()})
+    return path.removesuffix(filled) + str(own) if path.endswith(filled) else str(own)

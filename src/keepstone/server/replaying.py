@@ -27,7 +27,7 @@ KEPT_HEADERS = ("content-type", "location")
 # Their answers hold a secret that is kept nowhere, and a stored answer would keep it.
 SECRET_OPERATIONS = frozenset({"create_key", "rotate_key"})
 # What is streamed is not kept; importing the same again adds nothing anyway.
-STREAMED_OPERATIONS = frozenset({"import", "export"})
+STREAMED_OPERATIONS = frozenset({"import", "export", "proxy"})
 
 # A request that is not answered by then was cut off by a crash: its place is given to the next one.
 WORKING_MAX = timedelta(minutes=10)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from datetime import timedelta
 
-from keepstone import config, learning, providers
+from keepstone import config, learning, providers, telemetry
 from keepstone.contract import Clock, Job, NewId
 from keepstone.errors import ConfigError
 from keepstone.ids import IdSource
@@ -75,6 +75,7 @@ class Service:
         self.pool = WorkerPool(_queue(self.store), (DISTIL,), self._work, clock, concurrency=settings.workers)
         self._memories: dict[str, AsyncMemory] = {}
         self._starting: list[Callable[[], None]] = []
+        self._stopping: list[Callable[[], Awaitable[None]]] = []
         self._background: set[asyncio.Task[None]] = set()
 
     def memory(self, principal: Principal) -> AsyncMemory:
@@ -97,6 +98,8 @@ class Service:
                 strategy=self.settings.strategy,
                 worker=self.pool,
             )
+            if self.settings.otel:
+                telemetry.instrument(found, content=self.settings.otel_content)
         return found
 
     async def forget_memory(self, tenant: str) -> None:
@@ -110,7 +113,7 @@ class Service:
             self.pool.start()
         self.auditor.start()
         self.keys.start()
-        self.tail.start()
+        await self.tail.start()
         self.dispatcher.start()
         self._trimming.start()
         for begin in self._starting:
@@ -124,9 +127,23 @@ class Service:
         """Call *begin* in the loop that serves, when it starts."""
         self._starting.append(begin)
 
+    def at_stop(self, end: Callable[[], Awaitable[None]]) -> None:
+        """Wait for *end* when the server stops, before the store is closed."""
+        self._stopping.append(end)
+
+    def in_background(self, work: Coroutine[None, None, None]) -> None:
+        """Do *work*, which raises nothing, beside all requests; `stop` waits for it."""
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
     async def stop(self) -> None:
         """Finish or give back what is being done, write what was put off, and close the store."""
         self.ending()
+        if self._background:
+            await asyncio.wait(self._background, timeout=self.settings.drain_seconds)
+        for end in self._stopping:
+            await end()
         await self.dispatcher.close()
         await self.tail.close()
         await self._trimming.close()

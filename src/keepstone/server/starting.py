@@ -15,6 +15,7 @@ import uvicorn
 
 from keepstone.control import Role
 from keepstone.errors import ConfigError
+from keepstone.server import tracing
 from keepstone.server.access import ROOT_TENANT
 from keepstone.server.app import create_app
 from keepstone.server.service import Service
@@ -56,6 +57,8 @@ def serve(settings: Settings, announce: Callable[[Started], None]) -> None:
 
 async def _serve(settings: Settings, announce: Callable[[Started], None]) -> None:
     _check_tls(settings)
+    if settings.otel:
+        tracing.export()
     service = Service(settings)
     try:
         # Opens the store, and compares its embedder: what is wrong there is said before anybody connects.
@@ -83,6 +86,8 @@ async def work(settings: Settings, ready: Callable[[], None]) -> None:
         ConfigError: there is no chat model, without which there are no jobs to do.
         StoreError: the store cannot be opened.
     """
+    if settings.otel:
+        tracing.export()
     service = Service(settings)
     try:
         if service.chat_model is None:

@@ -65,10 +65,11 @@ class Tail:
         self._grown: list[Callable[[], None]] = []
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._position: int | None = None
+        self._position = 0
 
-    def start(self) -> None:
-        """Begin to read, in the running loop."""
+    async def start(self) -> None:
+        """Begin to read what comes from now on, in the running loop."""
+        self._position = await self._control.last_event()
         self._task = asyncio.create_task(self._run(), name="keepstone events")
 
     async def close(self) -> None:
@@ -119,8 +120,7 @@ class Tail:
 
     async def _look(self) -> None:
         last = await self._control.last_event()
-        if self._position is None or last <= self._position:
-            self._position = max(last, self._position or 0)
+        if last <= self._position:
             return
         for tenant in {t for w in self._watchers for t in w.tenants}:
             await self._read(tenant, self._position, last)

@@ -14,7 +14,7 @@ import hmac
 import logging
 import random
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -236,13 +236,13 @@ class Dispatcher:
         return orjson.dumps({"type": event.kind, "timestamp": event.at, "data": data})
 
 
-def settle(delivery: Delivery, outcome: Outcome, now: datetime, retries: Sequence[timedelta] = RETRIES) -> Delivery:
+def settle(delivery: Delivery, outcome: Outcome, now: datetime) -> Delivery:
     """Return a delivery after an attempt: sent, waiting for the next one, or dead after the last."""
     error = outcome.error or (None if outcome.is_success else f"answered {outcome.status}")
     told = replace(delivery, updated_at=now, due_at=None, status=outcome.status, error=error)
     if outcome.is_success:
         return replace(told, state="sent")
-    if outcome.status == GONE or delivery.attempts > len(retries):
+    if outcome.status == GONE or delivery.attempts > len(RETRIES):
         return replace(told, state="dead")
-    wait = retries[delivery.attempts - 1]
+    wait = RETRIES[delivery.attempts - 1]
     return replace(told, state="waiting", due_at=now + wait * (1 + random.random() / 10))

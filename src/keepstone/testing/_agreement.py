@@ -21,6 +21,8 @@ from keepstone.testing._script import START, MakeStore, Script, archived, jobs_o
 from keepstone.types import Change, LedgerMessage, Scope, Status, plain
 
 SEQUENCES = 48
+# Sequences that once showed a difference.
+TELLING = (75, 105, 246)
 TOLERANCE = 1e-3
 
 QUERIES = ("Where did Marta move?", "likes tea in the garden", "妹妹喜欢喝茶", "piano piano Tuesday", "zebra")
@@ -31,7 +33,7 @@ Found = Mapping[tuple[str, int], Candidate]
 
 async def agrees_with_the_reference(make_store: MakeStore) -> None:
     """Generated batches have the same outcomes and leave the same behind as in the in-memory store."""
-    for seed in range(SEQUENCES):
+    for seed in (*range(SEQUENCES), *TELLING):
         async with make_store() as store, reference() as other:
             chaos = Chaos(seed)
             for step in range(BATCHES):

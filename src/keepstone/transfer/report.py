@@ -40,7 +40,8 @@ class ImportReport:
     """Messages, memories and changes written now, what was there already, and what was left out and why.
 
     `known` counts messages, or rows of an archive, that were there already; `refreshed` messages say again what a
-    memory says. Only an archive brings `changes` of its own. `distilled` is None without a chat model.
+    memory says. Only an archive and Mem0's stores bring `changes` of their own. `distilled` is None without a
+    chat model.
     """
 
     format: str

@@ -61,6 +61,7 @@ class McpFace:
         """Return the routes: `/mcp`, and OpenMemory's form with the client and the user in the path."""
         router = APIRouter(route_class=McpRoute, include_in_schema=False)
 
+        @router.post("/mcp/", openapi_extra=does("mcp"))
         @router.post("/mcp", openapi_extra=does("mcp"))
         async def mcp(
             request: Request,

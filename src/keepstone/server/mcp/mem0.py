@@ -5,13 +5,15 @@ Arguments that mean nothing here are taken, and a warning in the answer says so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import Field
 
+from keepstone.compat.mem0 import filtering
 from keepstone.errors import InvalidRequestError, LimitError, NotFoundError
+from keepstone.filters import Filter
 from keepstone.limits import DEFAULT_LIMITS
+from keepstone.protocols import JobQueue
 from keepstone.results import AddResult, JobStatus
 from keepstone.server.access import ScopeIds
 from keepstone.server.mcp.calling import Answer, Arguments, ById, Caller, Owned, Tool
@@ -19,10 +21,10 @@ from keepstone.server.mcp.shapes import OWNER_IDS, Changed, Counted, Deleted
 from keepstone.server.schemas import MessageBody
 from keepstone.types import MemoryRecord
 
-ANY = "*"
 UNUSED = ("enable_graph", "rerank", "keyword_search")
 STATES = {"waiting": "PENDING", "running": "RUNNING", "dead": "FAILED"}
 ENTITIES_MAX = 100
+ID_CHARS_MAX = DEFAULT_LIMITS.id_chars_max
 
 
 class Entry(Answer):
@@ -169,18 +171,16 @@ class _Filtered(_Unused, Owned):
         description='Conditions; whose memory may stand here, as in {"AND": [{"user_id": "alice"}]}.',
     )
 
-    def asked(self, caller: Caller) -> tuple[ScopeIds, dict[str, Any] | None]:
-        """Return whose memory it is, by the arguments and the filter, and what is left of the filter.
+    def asked(self, caller: Caller) -> tuple[ScopeIds, Filter | None]:
+        """Return whose memory it is, by the arguments and the filter, and what narrows it.
 
         Raises:
-            InvalidRequestError: an id is given twice, and differently.
+            FilterError: the filter is not understood, or wants two values of one id.
+            ScopeError: nothing says whose memory it is.
         """
-        found, rest = split(self.filters)
-        for name in OWNER_IDS:
-            given = getattr(self, name)
-            if given is not None and found.setdefault(name, given) != given:
-                raise InvalidRequestError(f"{name} is one thing in the arguments and another in filters.")
-        return caller.whose(**found), rest
+        given = {name: getattr(self, name) for name in OWNER_IDS}
+        asked = filtering.read(self.filters, given=given, wildcard=True)
+        return caller.whose(**asked.ids), asked.where
 
 
 class SearchMemories(_Filtered):
@@ -290,45 +290,18 @@ class GetEventStatus(Arguments):
     event_id: str = Field(description="The event_id of an add_memory.")
 
     async def do(self, caller: Caller) -> Event:
-        """Look among the work that is left, then in the history."""
-        scope = caller.principal.scope()
-        waiting = next((j for j in await caller.memory.jobs() if j.id == self.event_id), None)
-        if waiting is not None:
-            return _event(waiting)
-        changes = await caller.service.store.changes(self.event_id[:256], scope)
-        if not changes:
-            raise NotFoundError("There is no event with this id, or it is done and changed nothing.")
-        return Event(id=self.event_id, status="SUCCEEDED", results=[Changed.of(c) for c in changes])
-
-
-def split(filters: Mapping[str, Any] | None) -> tuple[dict[str, str], dict[str, Any] | None]:
-    """Return the ids that a filter demands, and the conditions that are left; `*` demands nothing.
-
-    Raises:
-        InvalidRequestError: an id is demanded twice, and differently.
-    """
-    if filters is None:
-        return {}, None
-    found: dict[str, str] = {}
-    rest: dict[str, Any] = {}
-    for key, value in filters.items():
-        if key in OWNER_IDS and isinstance(value, str):
-            _demand(found, {key: value} if value != ANY else {})
-        elif key.upper() == "AND" and isinstance(value, Sequence) and not isinstance(value, str):
-            parts = [split(part) if isinstance(part, Mapping) else ({}, part) for part in value]
-            for ids, _ in parts:
-                _demand(found, ids)
-            rest[key] = [left for _, left in parts if left is not None]
-        else:
-            rest[key] = value
-    kept = {key: value for key, value in rest.items() if value != []}
-    return found, kept or None
-
-
-def _demand(found: dict[str, str], more: Mapping[str, str]) -> None:
-    for name, id in more.items():
-        if found.setdefault(name, id) != id:
-            raise InvalidRequestError(f"filters demand two different values of {name}.")
+        """Look among the work that is left, then in the history, then among what is done without a change."""
+        service, id, scope = caller.service, self.event_id[:ID_CHARS_MAX], caller.principal.scope()
+        jobs = await service.store.jobs(scope, [id], at=service.clock()) if isinstance(service.store, JobQueue) else []
+        if jobs:
+            return _event(jobs[0])
+        changes = await service.store.changes(id, scope)
+        if changes:
+            return Event(id=id, status="SUCCEEDED", results=[Changed.of(c) for c in changes])
+        ended = await service.control.event_of(scope, id)
+        if not ended:
+            raise NotFoundError("There is no event with this id.")
+        return Event(id=id, status="FAILED" if ended[-1].kind == "job.dead" else "SUCCEEDED", results=[])
 
 
 def _event(job: JobStatus) -> Event:

@@ -33,7 +33,10 @@ async def serve(service: Service, principal: Principal, profile: str = profiles.
         InvalidRequestError: there is no such profile.
     """
     server = protocol.build(profile, lambda message: Caller(service=service, principal=principal))
-    await service.start()
+    # A server's own work, such as webhooks, is left to servers: of these processes there may be one for each agent.
+    service.auditor.start()
+    if service.chat_model is not None:
+        service.pool.start()
     try:
         async with stdio_server() as (incoming, outgoing):
             await server.run(incoming, outgoing, server.create_initialization_options())

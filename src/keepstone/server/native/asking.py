@@ -19,19 +19,20 @@ from keepstone.types import plain
 _ID = Query(max_length=256)
 
 
-def _who(request: Request) -> Principal:
+# Coroutines, though they wait for nothing: FastAPI runs plain functions in threads.
+async def _who(request: Request) -> Principal:
     return principal_of(request)
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:
     return service_of(request)
 
 
-def _memory(request: Request) -> AsyncMemory:
+async def _memory(request: Request) -> AsyncMemory:
     return service_of(request).memory(principal_of(request))
 
 
-def _ids(
+async def _ids(
     user_id: Annotated[str | None, _ID] = None,
     agent_id: Annotated[str | None, _ID] = None,
     app_id: Annotated[str | None, _ID] = None,

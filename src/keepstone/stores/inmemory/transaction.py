@@ -10,7 +10,7 @@ from typing import Any
 from keepstone.contract import NewId, Vector
 from keepstone.control import EventKind
 from keepstone.errors import ConflictError, InvalidRequestError, NotFoundError, ScopeError
-from keepstone.logic.ids import bucket
+from keepstone.logic.ids import bucket, partition
 from keepstone.naming import Mention
 from keepstone.operations import Batch, NewUnit, Outcome, SourceSpan
 from keepstone.stores.inmemory.state import Revision, State, StoredMemory, StoredMessage, Unit, Written
@@ -160,10 +160,9 @@ class Transaction:
         return (*self.tenant.place(message.scope, message.sequence), -1 if source.span is None else source.span.start)
 
     def replay_of(self, earlier: StoredMessage) -> Outcome:
-        """Return the outcome for a message that is *earlier* again; its memory is the first made from it."""
+        """Return the outcome for a message that is *earlier* again; its memory is its owner's first made from it."""
         message = earlier.message
-        memory_id = next(
-            (m.record.id for m in self.tenant.memories.values() if any(s.message_id == message.id for s in m.sources)),
-            None,
-        )
+        told = [m for m in self.tenant.memories.values() if any(s.message_id == message.id for s in m.sources)]
+        made = [m.record for m in told if partition(m.record.scope) == partition(message.scope)]
+        memory_id = min(made, key=lambda r: r.sequence).id if made else None
         return Outcome(kind="replay", memory_id=memory_id, message_id=message.id, external_id=message.external_id)

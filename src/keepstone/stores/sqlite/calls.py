@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 import apsw
 
@@ -35,21 +37,14 @@ def enter(work: Transaction, op: EnterCall) -> Outcome:
 def usage(db: apsw.Connection, scope: Scope, since: datetime | None, until: datetime | None) -> Usage:
     """Return what the calls of the scopes that *scope* sees come to, from *since* to before *until*."""
     low, high = enc.micros(since), enc.micros(until)
-    sql = """
-        SELECT scope, model, count(*), sum(input_tokens), sum(output_tokens), total(price_usd), count(price_usd)
-        FROM calls WHERE partition = ? AND at >= ? AND at < ? GROUP BY scope, model
-    """
-    first, last = -(1 << 62) if low is None else low, (1 << 62) if high is None else high
+    between = (-(1 << 62) if low is None else low, (1 << 62) if high is None else high)
     models: Counter[str] = Counter()
     given = taken = priced = 0
     price = 0.0
-    for partition in partitions(db, scope):
-        seen = set(scope_keys(db, partition, scope))
-        for key, model, count, tokens_in, tokens_out, cost, known in db.execute(sql, (partition, first, last)):
-            if key in seen:
-                models[model] += count
-                given, taken, priced = given + tokens_in, taken + tokens_out, priced + known
-                price += cost
+    for model, count, tokens_in, tokens_out, cost, known in _calls(db, scope, between):
+        models[model] += count
+        given, taken, priced = given + tokens_in, taken + tokens_out, priced + known
+        price += cost
     return Usage(
         calls=models.total(),
         input_tokens=given,
@@ -60,3 +55,18 @@ def usage(db: apsw.Connection, scope: Scope, since: datetime | None, until: date
         until=until,
         models=dict(sorted(models.items())),
     )
+
+
+def _calls(db: apsw.Connection, scope: Scope, between: tuple[int, int]) -> Iterator[tuple[Any, ...]]:
+    """Yield what calls came to, by model and perhaps in several parts."""
+    sums = "c.model, count(*), sum(c.input_tokens), sum(c.output_tokens), total(c.price_usd), count(c.price_usd)"
+    during = "c.at >= ? AND c.at < ?"
+    if scope.is_empty:
+        sql = f"""SELECT {sums} FROM partitions p JOIN calls c ON c.partition = p.id
+                  WHERE p.tenant = ? AND {during} GROUP BY c.model"""
+        yield from db.execute(sql, (scope.tenant, *between))
+        return
+    sql = f"SELECT c.scope, {sums} FROM calls c WHERE c.partition = ? AND {during} GROUP BY c.scope, c.model"
+    for partition in partitions(db, scope):
+        seen = set(scope_keys(db, partition, scope))
+        yield from (row for key, *row in db.execute(sql, (partition, *between)) if key in seen)

@@ -111,9 +111,9 @@ def _vectors(db: apsw.Connection) -> Finding:
 
 def stats(db: apsw.Connection, scope: Scope, size: int | None, path: str) -> Stats:
     """Return counts of what *scope* sees."""
-    reached = partitions(db, scope)
-    keys = [k for p in reached for k in scope_keys(db, p, scope)]
-    everything = scope.is_empty and len(reached) == _one(db, "SELECT count(*) FROM partitions")
+    others = "SELECT EXISTS (SELECT 1 FROM partitions WHERE tenant <> ?)"
+    everything = scope.is_empty and not _one(db, others, scope.tenant)
+    reached = [] if everything else partitions(db, scope)
     statuses = [0, 0, 0, 0]
     messages = changes = units = unembedded = 0
     lacking = "NOT EXISTS (SELECT 1 FROM vectors v WHERE v.key = u.key)"
@@ -125,7 +125,7 @@ def stats(db: apsw.Connection, scope: Scope, size: int | None, path: str) -> Sta
         units = _one(db, "SELECT count(*) FROM units")
         unembedded = units - _one(db, "SELECT count(*) FROM vectors")
     else:
-        for key in keys:
+        for key in [k for p in reached for k in scope_keys(db, p, scope)]:
             for status, count in db.execute(
                 "SELECT status, count(*) FROM memories WHERE scope = ? GROUP BY status", (key,)
             ):
@@ -145,7 +145,9 @@ def stats(db: apsw.Connection, scope: Scope, size: int | None, path: str) -> Sta
         changes=changes,
         units=units,
         unembedded=unembedded,
-        partitions=sum(any(_holds(db, k) for k in scope_keys(db, p, scope)) for p in reached),
+        partitions=_one(db, f"SELECT count(DISTINCT s.partition) FROM scopes s WHERE {_HOLDS}")
+        if everything
+        else sum(any(_holds(db, k) for k in scope_keys(db, p, scope)) for p in reached),
         embedder=None if space is None else str(space),
         schema_version=schema.VERSION,
         bytes=size,
@@ -153,10 +155,12 @@ def stats(db: apsw.Connection, scope: Scope, size: int | None, path: str) -> Sta
     )
 
 
+_HOLDS = """(EXISTS (SELECT 1 FROM memories m WHERE m.scope = s.key)
+    OR EXISTS (SELECT 1 FROM messages x WHERE x.scope = s.key))"""
+
+
 def _holds(db: apsw.Connection, scope_key: int) -> bool:
-    sql = """SELECT EXISTS(SELECT 1 FROM memories WHERE scope = ?1)
-                 OR EXISTS(SELECT 1 FROM messages WHERE scope = ?1)"""
-    return bool(_one(db, sql, scope_key))
+    return bool(_one(db, f"SELECT count(*) FROM scopes s WHERE s.key = ? AND {_HOLDS}", scope_key))
 
 
 def _one(db: apsw.Connection, sql: str, *values: object) -> int:

@@ -26,6 +26,10 @@ _TEXTS = (
     ("feedback", ("reason", "actor")),
     ("mentions", ("name", "folded")),
     ("merges", ("reason", "actor")),
+    # Ids alone; the payload of a job that is erased has some of the same.
+    ("batches", ("outcomes",)),
+    ("audit", ("target", "user_id", "agent_id", "app_id", "run_id")),
+    ("deliveries", ("user_id", "agent_id", "app_id", "run_id")),
 )
 
 

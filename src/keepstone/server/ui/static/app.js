@@ -5,13 +5,12 @@
   // Colours of the theme in use, for what draws on a canvas.
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-  // An error that htmx did not swap in, as when the server cannot be reached, is told where people look.
-  document.addEventListener("htmx:error", () => {
-    document.documentElement.classList.add("offline");
-  });
-  document.addEventListener("htmx:after:request", () => {
-    document.documentElement.classList.remove("offline");
-  });
+  // That the server cannot be reached is told where people look.
+  const tell = (isOffline) => {
+    document.getElementById("offline").hidden = !isOffline;
+  };
+  document.addEventListener("htmx:error", () => tell(true));
+  document.addEventListener("htmx:after:request", () => tell(false));
 
   // Selects that choose what is shown send their form at once.
   document.addEventListener("change", (event) => {

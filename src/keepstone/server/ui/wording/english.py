@@ -34,6 +34,7 @@ WORDS: dict[str, str] = {
     "role.write": "write",
     "role.admin": "admin",
     "soon": "This page comes with the next step.",
+    "offline": "The server cannot be reached. Try again in a moment.",
     "refused.title": "This did not work",
     "refused.400": "The request cannot be understood.",
     "refused.403": "This key may not do this.",
