@@ -2,6 +2,7 @@
 
 import json
 import stat
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from keepstone.cli.installing import CLIENTS
-from tests.cli.running import run
+from tests.cli.running import environment, run
 
 URL = "http://127.0.0.1:8765/mcp"
 FILES = {
@@ -187,3 +188,13 @@ def test_what_contradicts_itself_is_refused(tmp_path: Path) -> None:
     ):
         assert run("mcp", "install", "--yes", *options).exit_code == 2
     assert not list(tmp_path.rglob("*.json"))
+
+
+def test_what_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without = "import sys; sys.modules['mcp_types'] = None; sys.argv = ['keepstone', 'mcp']; "
+    command = [sys.executable, "-c", without + "from keepstone.cli import main; main()"]
+    ended = subprocess.run(command, capture_output=True, env=environment(), timeout=60, check=False)
+    assert (ended.returncode, b"keepstone[server]" in ended.stderr) == (1, True)
+    monkeypatch.setitem(sys.modules, "tomlkit", None)
+    result = run("mcp", "install", "--client", "codex", "--project", str(tmp_path), "--yes")
+    assert (result.exit_code, "keepstone[server]" in result.stderr) == (1, True)
