@@ -52,7 +52,7 @@ def test_generated_requests_are_answered_as_the_document_says(shared: Serving, e
         )
         @given(case=operation.as_strategy())
         def ask(case: schemathesis.Case[Any]) -> None:
-            case.call_and_validate(headers=headers, checks=CHECKS)
+            case.call_and_validate(headers=headers, checks=CHECKS, timeout=60)
 
         try:
             ask()
