@@ -145,8 +145,8 @@ class Changing:
             statement_key=statement_key(said, record.role, record.name, record.scope),
             expected_revision=record.revision,
         )
-        await self._apply(record.scope, [change], reason, embedder)
-        return await self._record(id, scope)
+        applied = await self._apply(record.scope, [change], reason, embedder)
+        return await self._updated(record, change, applied, scope)
 
     async def delete(
         self,
@@ -170,7 +170,7 @@ class Changing:
         record = await self._record(id, scope)
         beside = await companions(self._store, record, scope if scope.owner else record.scope.without_session)
         applied = await self._apply(record.scope, [Retire(memory_id=r.id) for r in (record, *beside)], reason)
-        return (await self._store.changes(applied.changes[0], record.scope))[0]
+        return await self._change(applied, record.scope)
 
     async def delete_all(
         self,
@@ -318,6 +318,40 @@ class Changing:
         found = await self._store.get([self._id(id)], scope)
         if not found:
             raise NotFoundError(f"No memory {id} in this scope.")
+        return found[0]
+
+    async def _updated(self, record: MemoryRecord, done: Revise, applied: Applied, scope: Scope) -> MemoryRecord:
+        """Return what an update made of *record*, whatever others have made of it since."""
+        found = await self._store.get([record.id], scope)
+        if found and (found[0].text, found[0].metadata, found[0].expires_at) == (
+            done.text,
+            done.metadata,
+            done.expires_at,
+        ):
+            return found[0]
+        made = await self._change(applied, record.scope)
+        assert made.new_revision is not None
+        return replace(
+            record,
+            text=done.text,
+            metadata=done.metadata,
+            expires_at=done.expires_at,
+            language=done.language,
+            categories=tuple(dict.fromkeys((*record.categories, *done.new_categories))),
+            revision=made.new_revision,
+            edited=True,
+            updated_at=made.at,
+        )
+
+    async def _change(self, applied: Applied, scope: Scope) -> Change:
+        """Return the first change that was just made.
+
+        Raises:
+            NotFoundError: it was erased since.
+        """
+        found = await self._store.changes(applied.changes[0], scope)
+        if not found:
+            raise NotFoundError("The memory was changed, and erased since.")
         return found[0]
 
     def _id(self, id: str) -> str:

@@ -162,7 +162,7 @@ class Learning(Describing):
         record = await self._record(id, self._optional_scope(user_id, agent_id, app_id, run_id))
         step = STEPS[door.one_of(value, "value", tuple(STEPS))]
         applied = await self._apply(record.scope, [Feedback(memory_id=id, value=step, reason=reason)], reason)
-        return (await self._store.changes(applied.changes[0], record.scope))[0]
+        return await self._change(applied, record.scope)
 
     async def close(self) -> None:
         """Stop the work under way, and release the store and the connections of the embedder and the model.

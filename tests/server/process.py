@@ -68,6 +68,8 @@ def started(*arguments: str, until: str = "Ctrl-C stops it", cwd: Path | None = 
                 line = running.stdout.readline()
                 assert line, found.said + "".join(found.errors)
                 found.said += line
+            # It is only a late start that ends it.
+            late.cancel()
             yield found
         finally:
             late.cancel()

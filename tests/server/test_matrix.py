@@ -12,14 +12,18 @@ from fastapi import FastAPI
 from keepstone.control import Role, Tenant
 from keepstone.server.access import OPERATIONS
 from keepstone.server.app import create_app
+from keepstone.server.keys import digest
+from keepstone.server.mcp.profiles import TOOLS
 from keepstone.server.openapi import PREFIX
 from keepstone.server.routing import OPERATION
 from keepstone.server.service import Service
 from keepstone.server.settings import Settings
+from keepstone.server.ui.sessions import COOKIE, CSRF_HEADER
 from keepstone.testing import HashingEmbedder, InMemoryStore
 from tests.server.routes import Guarded, guarded_routes, open_routes
 from tests.server.serving import Serving, serving
 
+PINNED = "bob"
 NOBODYS_ID = "01a2068f-74e5-7001-afd2-b8f43738f36f"
 # Everybody that a server may meet: role, whether pinned, whether of the tenant that runs the server.
 KNOWN = {
@@ -37,7 +41,8 @@ STRANGERS = ("none", "wrong", "expired", "revoked")
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Serving]:
-    with serving(requests_a_minute=0) as found:
+    # Where nothing listens: what the proxy lets through ends there.
+    with serving(requests_a_minute=0, proxy_upstream="http://127.0.0.1:9/v1") as found:
         found.run(found.service.control.put_tenant(Tenant(id="other", name="other", created_at=datetime.now(UTC))))
         yield found
 
@@ -46,7 +51,7 @@ def served() -> Iterator[Serving]:
 def secrets(served: Serving) -> dict[str, str]:
     made = {"none": "", "wrong": served.secret[:-2] + "zz"}
     for who, (role, is_pinned, is_root) in KNOWN.items():
-        pin = {"user_id": "bob"} if is_pinned else {}
+        pin = {"user_id": PINNED} if is_pinned else {}
         made[who] = served.key(role, tenant="" if is_root else "other", name=who, **pin)
     key, made["revoked"] = served.made_key(Role.ADMIN)
     served.run(served.service.keys.revoke("", key.id))
@@ -73,7 +78,9 @@ def expected(who: str, operation: str) -> int | None:
 
 def asked(client: httpx2.Client, route: Guarded) -> httpx2.Response:
     """Ask with an id that nobody has and a body that is not one, so that nothing is done."""
-    path = re.sub(r"\{[^}]+\}", NOBODYS_ID, route.path)
+    # A path that names a user names the pinned one: another would be refused, whatever the operation.
+    path = re.sub(r"\{user(_id)?\}|(?<=/user/)\{id\}", "bob", route.path)
+    path = re.sub(r"\{[^}]+\}", NOBODYS_ID, path)
     if route.method in ("POST", "PUT", "PATCH"):
         return client.request(route.method, path, content=b"[1", headers={"Content-Type": "application/json"})
     return client.request(route.method, path)
@@ -94,9 +101,104 @@ def test_every_route_lets_in_whom_the_table_says(served: Serving, secrets: dict[
     assert walked > len(OPERATIONS)
 
 
+def session_of(served: Serving, secret: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Log into the dashboard with a key, and return the cookie and the header that forms have."""
+    with served.client("") as client:
+        cookie = client.post("/ui/login", data={"key": secret}).cookies.get(COOKIE)
+    if cookie is None:
+        return {}, {}
+    stored = served.run(served.service.control.session(digest(cookie)))
+    return {COOKIE: cookie}, {CSRF_HEADER: stored[0].csrf_token}
+
+
+@pytest.mark.parametrize("who", [*STRANGERS, *KNOWN])
+def test_every_page_lets_in_whom_the_table_says(served: Serving, secrets: dict[str, str], who: str) -> None:
+    cookies, headers = session_of(served, secrets[who])
+    assert bool(cookies) == (who in KNOWN)
+    wrong, pages = [], [r for r in guarded_routes(app()) if r.surface == "ui"]
+    with served.client("", cookies=cookies) as client:
+        client.headers.update(headers)
+        for page in pages:
+            # Who is not logged in is sent to log in.
+            refusal = 303 if who in STRANGERS else expected(who, page.operation)
+            answer = asked(client, page)
+            status, goes_to = answer.status_code, answer.headers.get("location", "")
+            is_login = goes_to.startswith("/ui/login")
+            is_refused = status == refusal and is_login == (refusal == 303)
+            is_let_in = status not in (401, 403) and status < 500 and not is_login
+            if not (is_refused if refusal is not None else is_let_in):
+                wrong.append(f"{page.method} {page.path} ({page.operation}): {status}, not {refusal or 'let in'}")
+    assert not wrong
+    assert len(pages) > 10
+
+
+@pytest.mark.parametrize("who", [w for w in KNOWN if w.endswith("admin")])
+def test_no_form_is_done_without_its_token(served: Serving, secrets: dict[str, str], who: str) -> None:
+    cookies, headers = session_of(served, secrets[who])
+    forms = [r for r in guarded_routes(app()) if r.surface == "ui" and r.method != "GET"]
+    assert forms
+    for given in ({}, {CSRF_HEADER: "x"}, {**headers, "Sec-Fetch-Site": "cross-site"}):
+        with served.client("", cookies=cookies) as client:
+            client.headers.update(given)
+            assert {asked(client, form).status_code for form in forms} == {403}
+
+
+@pytest.mark.parametrize("who", [*STRANGERS, *KNOWN])
+def test_the_proxy_lets_in_whom_the_table_says(served: Serving, secrets: dict[str, str], who: str) -> None:
+    routes = [r for r in guarded_routes(app()) if r.surface == "proxy"]
+    assert {r.path for r in routes} >= {"/v1/chat/completions"}
+    with served.client(secrets[who]) as client:
+        for route in routes:
+            wanted = expected(who, route.operation) or 502
+            assert asked(client, route).status_code == wanted, route.path
+
+
+@pytest.mark.parametrize("who", [*STRANGERS, *KNOWN])
+def test_every_tool_is_shown_to_and_done_for_whom_the_table_says(
+    served: Serving, secrets: dict[str, str], who: str
+) -> None:
+    accepted = {"Accept": "application/json, text/event-stream"}
+
+    def rpc(profile: str, method: str, **params: object) -> httpx2.Response:
+        asking = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        return client.post(f"/mcp?profile={profile}", json=asking, headers=accepted)
+
+    with served.client(secrets[who]) as client:
+        for profile, tools in TOOLS.items():
+            if who in STRANGERS:
+                assert rpc(profile, "tools/list").status_code == 401
+                continue
+            shown = {tool["name"] for tool in rpc(profile, "tools/list").json()["result"]["tools"]}
+            assert shown == {t.name for t in tools if expected(who, t.operation) is None}
+            for tool in tools:
+                # With an argument that no tool has, so that nothing is done.
+                told = rpc(profile, "tools/call", name=tool.name, arguments={"nothing": 1}).json()["result"]
+                wanted = "forbidden" if expected(who, tool.operation) else "invalid_request"
+                assert told["_meta"]["keepstone/code"] == wanted, (profile, tool.name)
+
+
+def test_every_guarded_route_is_walked_by_one_of_these_tests() -> None:
+    assert {r.surface for r in guarded_routes(app()) if not r.opens_with_key} == {"ui", "proxy"}
+
+
 def test_what_is_open_to_everybody_is_known() -> None:
-    of_the_interface = {path for path in open_routes(app()) if not path.startswith("/ui")}
-    assert of_the_interface == {"/healthz", "/readyz", f"{PREFIX}/openapi.json", f"{PREFIX}/docs"}
+    assert open_routes(app()) == {
+        "/healthz",
+        "/readyz",
+        f"{PREFIX}/openapi.json",
+        f"{PREFIX}/docs",
+        "/ui/login",
+        "/ui/logout",
+        "/ui/preferences",
+        "/ui/static/{digest}/{name:path}",
+    }
+
+
+def test_an_open_route_does_not_go_unseen() -> None:
+    one = create_app(Service(Settings(), store=InMemoryStore(), embedder=HashingEmbedder()))
+    one.mount("/mounted", FastAPI())
+    one.add_api_route("/open", lambda: None)
+    assert {"/mounted", "/open"} <= {path.rstrip("/") for path in open_routes(one)}
 
 
 def test_every_route_of_the_interface_names_its_operation_and_every_operation_has_a_route(served: Serving) -> None:

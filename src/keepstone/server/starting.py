@@ -22,6 +22,8 @@ from keepstone.server.service import Service
 from keepstone.server.settings import Settings
 
 BACKLOG = 2_048
+# Longer than clients and proxies keep idle connections, so that none of them sends into one that is just being closed.
+KEEP_ALIVE_SECONDS = 75
 STOPPED_AT_ONCE = 130
 FIRST_KEY_NAME = "first admin"
 OWN_KEY_NAME = "from settings"
@@ -177,6 +179,7 @@ def _uvicorn_config(service: Service) -> uvicorn.Config:
         proxy_headers=settings.tls_terminated,
         ssl_certfile=certificate,
         ssl_keyfile=key,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
     )
 

@@ -52,7 +52,9 @@ class Surface:
         self._name = route.surface.replace("-", "_")
         self.router = APIRouter(prefix=prefix, route_class=route, tags=[tag], responses=_PROBLEMS)
 
-    def route(self, method: str, path: str, operation: str, name: str) -> Callable[[Handler], Handler]:
+    def route(
+        self, method: str, path: str, operation: str, name: str, status: int = 200
+    ) -> Callable[[Handler], Handler]:
         """Return a decorator that serves *path*, with and without a slash at its end, as *operation*."""
 
         def register(handler: Handler) -> Handler:
@@ -66,6 +68,7 @@ class Surface:
                     openapi_extra=does(operation),
                     include_in_schema=form == forms[0],
                     response_model=None,
+                    status_code=status,
                 )
             return handler
 
