@@ -46,7 +46,7 @@ def named() -> Iterator[Serving]:
 
 
 def entity(server: Serving, name: str, user: str = "vera") -> Entity:
-    every = server.run(server.service.memory_of(ROOT_TENANT).entities(user_id=user))
+    every: list[Entity] = server.run(server.service.memory_of(ROOT_TENANT).entities(user_id=user))
     return next(e for e in every if name in (e.name, *(m.name for m in e.merged)))
 
 

@@ -15,10 +15,12 @@ from tests.ui.demo import STUDIO
 from tests.ui.forms import logged_in
 
 
-def said(server: Serving, user: str, *texts: str, **ids: str) -> AddResult:
+def said(server: Serving, user: str, *texts: str, run_id: str | None = None) -> AddResult:
     """Let a user say texts in one conversation."""
     memory = server.service.memory_of(ROOT_TENANT)
-    result: AddResult = server.run(memory.add([{"content": t} for t in texts], user_id=user, infer=False, **ids))
+    result: AddResult = server.run(
+        memory.add([{"content": t} for t in texts], user_id=user, run_id=run_id, infer=False)
+    )
     return result
 
 
