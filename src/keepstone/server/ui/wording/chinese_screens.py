@@ -2,6 +2,7 @@
 
 WORDS: dict[str, str] = {
     "scope.all": "所有人",
+    "joined": "、",
     "speaker.user": "用户",
     "speaker.assistant": "助手",
     "speaker.system": "系统",

@@ -6,6 +6,7 @@ from keepstone.server.settings import Settings
 
 WORDS: dict[str, str] = {
     "scope.all": "everybody",
+    "joined": ", ",
     "speaker.user": "User",
     "speaker.assistant": "Assistant",
     "speaker.system": "System",
