@@ -24,6 +24,7 @@ from tests.server.routes import Guarded, guarded_routes, open_routes
 from tests.server.serving import Serving, serving
 
 NOBODYS_ID = "01a2068f-74e5-7001-afd2-b8f43738f36f"
+PINNED = "bob"
 # Everybody that a server may meet: role, whether pinned, whether of the tenant that runs the server.
 KNOWN = {
     "read": (Role.READ, False, True),
@@ -50,7 +51,7 @@ def served() -> Iterator[Serving]:
 def secrets(served: Serving) -> dict[str, str]:
     made = {"none": "", "wrong": served.secret[:-2] + "zz"}
     for who, (role, is_pinned, is_root) in KNOWN.items():
-        pin = {"user_id": "bob"} if is_pinned else {}
+        pin = {"user_id": PINNED} if is_pinned else {}
         made[who] = served.key(role, tenant="" if is_root else "other", name=who, **pin)
     key, made["revoked"] = served.made_key(Role.ADMIN)
     served.run(served.service.keys.revoke("", key.id))
@@ -77,7 +78,8 @@ def expected(who: str, operation: str) -> int | None:
 
 def asked(client: httpx2.Client, route: Guarded) -> httpx2.Response:
     """Ask with an id that nobody has and a body that is not one, so that nothing is done."""
-    path = re.sub(r"\{[^}]+\}", NOBODYS_ID, route.path)
+    # Where a user stands in the path it is the one that keys are pinned to: another one would be refused for that.
+    path = re.sub(r"\{[^}]+\}", NOBODYS_ID, re.sub(r"\{user\}|(?<=/user/)\{id\}", PINNED, route.path))
     if route.method in ("POST", "PUT", "PATCH"):
         return client.request(route.method, path, content=b"[1", headers={"Content-Type": "application/json"})
     return client.request(route.method, path)
