@@ -27,6 +27,7 @@ from benchmarks.probing.world import made
 
 OF_A_WORLD = 25_000
 SHOWN = 20
+WRONG_CHARS = 1_000
 
 
 async def campaign(count: int, seconds: float, seed: int) -> Found:
@@ -59,7 +60,7 @@ def main() -> int:
     found = asyncio.run(campaign(given.count, given.seconds, given.seed))
     print(found.tell())
     for wrong in found.wrong[:SHOWN]:
-        print(wrong)
+        print(wrong[:WRONG_CHARS])
     return 1 if found.wrong else 0
 
 
