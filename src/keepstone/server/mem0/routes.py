@@ -52,8 +52,13 @@ class Surface:
         self._name = route.surface.replace("-", "_")
         self.router = APIRouter(prefix=prefix, route_class=route, tags=[tag], responses=_PROBLEMS)
 
-    def route(self, method: str, path: str, operation: str, name: str) -> Callable[[Handler], Handler]:
-        """Return a decorator that serves *path*, with and without a slash at its end, as *operation*."""
+    def route(
+        self, method: str, path: str, operation: str, name: str, *, status: int = 200
+    ) -> Callable[[Handler], Handler]:
+        """Return a decorator that serves *path*, with and without a slash at its end, as *operation*.
+
+        *status* is the one that the document names for success.
+        """
 
         def register(handler: Handler) -> Handler:
             forms = (path,) if path.endswith(":path}") else (path + "/", path)
@@ -62,6 +67,7 @@ class Surface:
                     form,
                     handler,
                     methods=[method],
+                    status_code=status,
                     operation_id=f"{self._name}_{name}",
                     openapi_extra=does(operation),
                     include_in_schema=form == forms[0],
