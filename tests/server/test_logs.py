@@ -66,6 +66,7 @@ def logged(format: str) -> Iterator[io.StringIO]:
 
 def say_everything(server: Serving) -> None:
     """Bring the canary in by every way that words come in, well formed and not."""
+    say_elsewhere(server)
     with server.client() as client:
         memories = "/api/v1/memories"
         said = {"messages": f"I keep a {CANARY}.", "user_id": "alice", "metadata": {"kind": CANARY}}
@@ -86,6 +87,24 @@ def say_everything(server: Serving) -> None:
         client.request("PROPFIND", "/api/v1/search", content=CANARY.encode())
 
 
+def say_elsewhere(server: Serving) -> None:
+    """Bring it in through the other surfaces."""
+    told = {"messages": [{"role": "user", "content": CANARY}], "user_id": "alice"}
+    for path, sent in (
+        ("/mem0/v1/memories/", told),
+        ("/mem0/v2/memories/search/", {"query": CANARY, "filters": {"user_id": "alice"}}),
+        ("/mem0-oss/memories", told),
+        ("/mem0-oss/search", {"query": CANARY, "user_id": "alice"}),
+        (
+            "/mcp",
+            {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": CANARY, "arguments": told}},
+        ),
+        ("/ui/login", {"key": CANARY}),
+    ):
+        with server.client() as other:
+            other.post(path, json=sent, headers={"Accept": "application/json, text/event-stream"})
+
+
 @pytest.mark.parametrize("format", ["text", "json"])
 def test_nothing_of_what_was_said_is_logged_audited_or_measured(format: str) -> None:
     with logged(format) as stream, serving(embedder=Quoting(), chat_model=QuotingModel(), audit_reads=True) as server:
@@ -94,7 +113,7 @@ def test_nothing_of_what_was_said_is_logged_audited_or_measured(format: str) -> 
             logging.getLogger(name).setLevel(logging.CRITICAL)
         say_everything(server)
         with server.client() as client:
-            measured = client.get("/metrics").text
+            measured = client.get("/metrics").raise_for_status().text
         server.run(server.service.auditor.write())
         audit = server.run(server.service.control.audit(None, AuditFilter(), limit=100)).items
     said = stream.getvalue()

@@ -78,8 +78,9 @@ def expected(who: str, operation: str) -> int | None:
 
 def asked(client: httpx2.Client, route: Guarded) -> httpx2.Response:
     """Ask with an id that nobody has and a body that is not one, so that nothing is done."""
-    # Where a user stands in the path it is the one that keys are pinned to: another one would be refused for that.
-    path = re.sub(r"\{[^}]+\}", NOBODYS_ID, re.sub(r"\{user\}|(?<=/user/)\{id\}", PINNED, route.path))
+    # A path that names a user names the pinned one: another would be refused, whatever the operation.
+    path = re.sub(r"\{user(_id)?\}|(?<=/user/)\{id\}", PINNED, route.path)
+    path = re.sub(r"\{[^}]+\}", NOBODYS_ID, path)
     if route.method in ("POST", "PUT", "PATCH"):
         return client.request(route.method, path, content=b"[1", headers={"Content-Type": "application/json"})
     return client.request(route.method, path)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from keepstone.chat import ChatReply, ChatRequest
+from keepstone.stores.sqlite import SqliteStore
 from keepstone.testing import ScriptedChatModel
 from tests.distillation.speaking import change, reply
 from tests.server.mem0_client import Client
@@ -29,9 +30,9 @@ class Gated(ScriptedChatModel):
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Serving]:
-    """One server for all: what it serves is emptied before each test."""
-    with serving() as found:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """One server over one file for all: what it serves is emptied before each test."""
+    with serving(store=SqliteStore(tmp_path_factory.mktemp("mem0") / "memory.db")) as found:
         yield found
 
 

@@ -20,6 +20,7 @@ from keepstone.server.service import Service
 from keepstone.server.settings import Settings
 from keepstone.testing import HashingEmbedder, InMemoryStore
 from tests.server.serving import Serving, serving
+from tests.server.test_matrix import KNOWN, expected
 from tests.server.upstream import Asked, Provider, Told, completion, provider, streamed
 
 SECONDS = 20
@@ -277,6 +278,38 @@ def test_keys_are_held_to_their_pin_and_role(server: Serving, upstream: Provider
         client.close()
 
 
+@pytest.mark.parametrize("who", ["none", "wrong", *KNOWN])
+def test_whom_the_table_lets_in(server: Serving, upstream: Provider, who: str) -> None:
+    secret = {"none": "", "wrong": "ks_" + "x" * 43}.get(who)
+    if secret is None:
+        role, is_pinned, is_root = KNOWN[who]
+        if not is_root:
+            api(server, "POST", "/api/v1/tenants", json={"id": "other"})
+        pin = {"user_id": "bob"} if is_pinned else {}
+        secret = server.key(role, tenant="" if is_root else "other", **pin)
+    refusal = expected(who, "proxy")
+    # A key for the provider may stand beside ours.
+    beside = {"X-API-Key": secret, "Authorization": "Bearer sk-own"} if secret else {}
+    for headers in ({"Authorization": f"Bearer {secret}"} if secret else {}, beside):
+        with httpx2.Client(base_url=server.url, headers=headers) as c:
+            assert c.get("/v1/models").status_code == (refusal or 200)
+            assert c.post("/v1/chat/completions", content=b"[1").status_code == (refusal or 200)
+    assert len(upstream.asked) == (0 if refusal else 4)
+
+
+def test_our_keys_never_leave(server: Serving, upstream: Provider) -> None:
+    headers = {
+        "Api-Key": server.secret,
+        "Cookie": f"k={server.secret}",
+        "X-Forwarded-For": "10.0.0.1",
+        "X-Mine": "kept",
+    }
+    api(server, "POST", "/v1/chat/completions", json={"messages": [user("Hi there")]}, headers=headers)
+    assert upstream.asked[-1].headers["x-mine"] == "kept"
+    assert server.secret not in str(upstream.asked[-1].headers)
+    assert "x-forwarded-for" not in upstream.asked[-1].headers
+
+
 def test_tenants_do_not_meet(server: Serving, upstream: Provider) -> None:
     remember(server, "Alice likes green tea")
     api(server, "POST", "/api/v1/tenants", json={"id": "shop", "name": "Shop"}).raise_for_status()
@@ -351,7 +384,7 @@ BODIES = st.builds(
 LAYOUTS = st.sampled_from([{}, {"indent": 2}, {"separators": (",", ":")}, {"ensure_ascii": False}, {"indent": "\t"}])
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=BODIES, layout=LAYOUTS)
 def test_everything_else_passes_unchanged(
     server: Serving, upstream: Provider, body: dict[str, Any], layout: dict[str, Any]

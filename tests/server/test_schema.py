@@ -1,6 +1,8 @@
 """The OpenAPI document, and generated requests over all of it: no 5xx, and answers as the document says."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,7 +52,7 @@ def test_generated_requests_are_answered_as_the_document_says(shared: Serving, e
         )
         @given(case=operation.as_strategy())
         def ask(case: schemathesis.Case[Any]) -> None:
-            case.call_and_validate(headers=headers, checks=CHECKS)
+            case.call_and_validate(headers=headers, checks=CHECKS, timeout=60)
 
         try:
             ask()
@@ -82,6 +84,15 @@ def test_the_document_says_who_may_and_what_can_go_wrong(shared: Serving) -> Non
                 assert answer["content"] == {
                     "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
                 }
+
+
+def test_the_guide_lists_every_route(shared: Serving) -> None:
+    with shared.client("") as client:
+        document = client.get(f"{PREFIX}/openapi.json").json()
+    served = {f"{m.upper()} {p.removeprefix(PREFIX)}" for p, m, _ in guarded(document) if p.startswith(PREFIX)}
+    guide = (Path(__file__).parents[2] / "docs" / "rest.md").read_text(encoding="utf-8")
+    table = guide.partition("## Routes")[2].partition("\n## ")[0]
+    assert set(re.findall(r"`((?:GET|POST|PUT|PATCH|DELETE) /[^`]*)`", table)) - {"GET /metrics"} == served
 
 
 def test_the_page_for_people_lists_every_route_and_needs_nothing_else(shared: Serving) -> None:

@@ -1,7 +1,11 @@
 """How a server starts and stops: the first key, where it may listen, signals, exit codes."""
 
 import os
+import shutil
 import signal
+import ssl
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +18,7 @@ from keepstone.server.service import Service
 from keepstone.server.settings import Settings
 from keepstone.server.starting import STOPPED_AT_ONCE, address, check_reach, first_key, listen
 from keepstone.testing import HashingEmbedder, InMemoryStore
-from tests.cli.running import process
+from tests.cli.running import answer, process, run
 from tests.server.process import started
 
 SECRET = "ks_" + "b" * 40
@@ -65,20 +69,19 @@ def test_addresses_can_be_followed() -> None:
     assert address(Settings(host="::1"), 3) == "http://[::1]:3"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_serves_and_stops_in_order(number: int) -> None:
+def test_it_serves_and_stops_in_order() -> None:
     with started("serve", "--port", "0", "--log-format", "json") as server:
         assert server.secret is not None
         with server.client(server.secret) as client:
             added = client.post("/api/v1/memories", json={"messages": "I keep bees.", "user_id": "alice"})
             assert added.status_code == 201
-        assert server.stop(number) == 0
+        assert server.stop(signal.SIGTERM) == 0
     assert not [line for line in server.errors if "Traceback" in line]
     with started("serve", "--port", "0") as again:
         assert again.secret is None
         with again.client(server.secret) as client:
             assert client.get("/api/v1/memories", params={"user_id": "alice"}).json()["items"]
-        assert again.stop(number) == 0
+        assert again.stop(signal.SIGINT) == 0
 
 
 def test_a_second_signal_ends_it_at_once() -> None:
@@ -113,3 +116,30 @@ def test_what_keeps_it_from_starting_is_one_line(tmp_path: Path) -> None:
     worker = process(["worker"])
     assert worker.returncode == 1
     assert b"needs a chat model" in worker.stderr
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl to make a certificate with")
+def test_it_speaks_tls_itself(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    making = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    naming = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key)]
+    subprocess.run([*making, *naming, "-out", str(certificate)], check=True, capture_output=True, timeout=30)
+    flags = ("--tls-certificate", str(certificate), "--tls-key", str(key))
+    with started("serve", "--port", "0", *flags) as server:
+        assert server.url.startswith("https://")
+        trusting = ssl.create_default_context(cafile=str(certificate))
+        assert httpx2.get(f"{server.url}/healthz", verify=trusting).json() == {"status": "ok"}
+        assert server.stop() == 0
+    assert b"There is no file" in process(["serve", "--tls-certificate", str(tmp_path / "none.pem")]).stderr
+    assert b"no tls_certificate" in process(["serve", "--tls-key", str(key)]).stderr
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    for command in (["serve"], ["worker"], ["config", "show"]):
+        refused = run(*command)
+        assert refused.exit_code == 1
+        assert "pip install 'keepstone[server]'" in refused.output
+    (server,) = [c for c in answer("doctor", "--embedder", "none")["checks"] if c["name"] == "server"]
+    assert (server["ok"], server["detail"]) == (True, "not installed: uvicorn missing")
+    assert run("backup", "copy.db", "--store", "none.db").exit_code == 1

@@ -4,7 +4,6 @@ import asyncio
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import apsw
@@ -85,51 +84,6 @@ def damage(path: Path) -> None:
     middle = len(raw) // 2 // 4096 * 4096
     raw[middle : middle + 4 * 4096] = b"\xa5" * 4 * 4096
     path.write_bytes(raw)
-
-
-def test_backups_while_threads_add(tmp_path: Path) -> None:
-    """Of every thread, a backup holds all that was acknowledged before it, and a prefix of what came after."""
-    live, acknowledged, stop = tmp_path / "live.db", [0, 0, 0], threading.Event()
-    memory = Memory(live, embedder="hashing")
-
-    def add(who: int) -> None:
-        while not stop.is_set():
-            memory.add(f"This is number {acknowledged[who]}.", user_id=f"user {who}", infer=False)
-            acknowledged[who] += 1
-
-    threads = [threading.Thread(target=add, args=(who,)) for who in range(3)]
-    for thread in threads:
-        thread.start()
-    try:
-        bounds = []
-        for number in range(4):
-            while min(acknowledged) < 5 * (number + 1):
-                stop.wait(0.01)
-            before = list(acknowledged)
-            target = tmp_path / f"copy {number}.db"
-            # In the process that writes, and in one of its own.
-            if number % 2:
-                answer("backup", str(target), "--store", str(live))
-            else:
-                back_up_inside(memory, target)
-            bounds.append((target, before, list(acknowledged)))
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-    for target, before, after in bounds:
-        checked(target)
-        for who in range(3):
-            found = texts_of(target, f"user {who}")
-            assert found == [f"This is number {i}." for i in range(len(found))]
-            assert before[who] <= len(found) <= after[who] + 1
-    memory.close()
-
-
-def back_up_inside(memory: Memory, target: Path) -> None:
-    store = memory.store
-    assert isinstance(store, SqliteStore)
-    asyncio.run(store.backup(target))
 
 
 def test_a_killed_backup_leaves_no_half_file(tmp_path: Path) -> None:

@@ -107,7 +107,8 @@ def looking(
     context = browser.new_context(
         locale=language, color_scheme=scheme, viewport=size, java_script_enabled=scripts, timezone_id="Asia/Shanghai"
     )
-    context.set_default_timeout(10_000)
+    # A machine that does much else is slow, not broken.
+    context.set_default_timeout(30_000)
     looked = Looking(context.new_page(), server)
     page, wrong = looked.page, looked.wrong
     host = urlsplit(server.url).netloc

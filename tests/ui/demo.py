@@ -1,14 +1,17 @@
 """A store to look at: two people, two languages, long texts, changes of mind, and things that went wrong."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from keepstone.chat import ChatReply, ChatRequest
+from keepstone.control import EVENT_KINDS, Role, Webhook
 from keepstone.errors import BadReplyError
 from keepstone.server.access import ROOT_TENANT
+from keepstone.server.webhooks import new_secret
 from keepstone.testing import FakeClock, ScriptedChatModel
+from keepstone.types import Scope
 from tests.distillation.speaking import change, heard, known_in, reply
 from tests.server.serving import Serving, serving
 
@@ -44,6 +47,7 @@ class Said:
     fact: str = ""
     section: str = "other"
     about: str | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 MAYA, XIAOYU = "maya", "陈晓雨"
@@ -56,6 +60,16 @@ TEACHER, COFFEE, TEA = (
 )
 VIOLA = "User's sister Inês plays the viola in Braga."
 FLIGHT = "User's flight to Lisbon leaves on 3 July 2026."
+LINDQVIST, ASTRID = "Professor Lindqvist", "Astrid Lindqvist"
+CHESS, TALK, MET = (
+    "User's neighbour Tomás plays chess with her sister Inês in Lisbon.",
+    "Professor Lindqvist gave a talk about The Kiln Book at Atelier Azul in Porto; Tomás was there.",
+    "User's colleague Astrid Lindqvist met Inês and Tomás in Lisbon.",
+)
+LAKE, BOOK = (
+    "同事王小明和李雪在杭州一起去了西湖，张老师也从上海赶来。",
+    "用户和李雪、陈教授在北京大学见面，李雪送她《西湖梦寻》。",
+)
 SAID = (
     Said(day=0, user=MAYA, text="I work as a ceramics teacher in Porto.", fact=TEACHER, section="work"),
     Said(day=1, user=MAYA, text="I am allergic to hazelnuts.", fact="User is allergic to hazelnuts.", section="health"),
@@ -63,7 +77,14 @@ SAID = (
     Said(day=3, user=XIAOYU, text="我在杭州当图书管理员。", fact="用户在杭州当图书管理员。", section="work"),
     Said(day=4, user=MAYA, text=LONG_EN),
     Said(day=5, user=XIAOYU, text="我对芒果过敏。", fact="用户对芒果过敏。", section="health"),
-    Said(day=6, user=MAYA, text="My sister Inês plays the viola in Braga.", fact=VIOLA, section="people"),
+    Said(
+        day=6,
+        user=MAYA,
+        text="My sister Inês plays the viola in Braga.",
+        fact=VIOLA,
+        names={"Inês": "person", "Braga": "place"},
+        section="people",
+    ),
     Said(day=8, user=XIAOYU, text=LONG_ZH),
     Said(day=9, user=MAYA, text="I moved my bicycle out of the cellar into the studio.", fact=STUDIO, about=CELLAR),
     Said(day=11, user=XIAOYU, text="我每周三晚上学吉他。", fact=WEDNESDAY),
@@ -71,8 +92,65 @@ SAID = (
     Said(day=15, user=MAYA, text=HOSTILE),
     Said(day=18, user=XIAOYU, text="我把吉他课从每周三晚上改到每周六上午了。", fact=SATURDAY, about=WEDNESDAY),
     Said(day=20, user=XIAOYU, text="我喜欢喝龙井茶。", fact=TEA, section="preferences"),
-    Said(day=22, user=MAYA, text="My flight to Lisbon leaves on 3 July 2026.", fact=FLIGHT, section="plans"),
+    Said(
+        day=22,
+        user=MAYA,
+        text="My flight to Lisbon leaves on 3 July 2026.",
+        fact=FLIGHT,
+        section="plans",
+        names={"Lisbon": "place"},
+    ),
+    Said(
+        day=23,
+        user=MAYA,
+        text="My neighbour Tomás plays chess with my sister Inês in Lisbon.",
+        fact=CHESS,
+        names={"Tomás": "person", "Inês": "person", "Lisbon": "place"},
+    ),
+    Said(
+        day=23,
+        user=XIAOYU,
+        text="我的同事王小明和李雪昨天在杭州一起去了西湖，后来张老师也从上海赶来了。",
+        fact=LAKE,
+        names=dict.fromkeys(("王小明", "李雪", "张老师"), "person") | dict.fromkeys(("杭州", "西湖", "上海"), "place"),
+    ),
+    Said(
+        day=24,
+        user=MAYA,
+        text="Professor Lindqvist gave a talk about The Kiln Book at Atelier Azul in Porto, and Tomás was there too.",
+        fact=TALK,
+        names={LINDQVIST: "person", "Tomás": "person", "The Kiln Book": "thing", "Porto": "place"}
+        | {"Atelier Azul": "organisation"},
+    ),
+    Said(
+        day=24,
+        user=XIAOYU,
+        text="周末我和李雪、陈教授在北京大学见了面，李雪送给我一本《西湖梦寻》。",
+        fact=BOOK,
+        names={"李雪": "person", "陈教授": "person", "北京大学": "organisation", "西湖梦寻": "thing"},
+    ),
+    Said(
+        day=25,
+        user=MAYA,
+        text="My colleague Astrid Lindqvist met Inês and Tomás in Lisbon.",
+        fact=MET,
+        names={ASTRID: "person", "Inês": "person", "Tomás": "person", "Lisbon": "place"},
+    ),
 )
+TALKED = (
+    (MAYA, "Good morning! Could you plan a day in Braga with my sister for me?"),
+    ("guide", "Gladly. Does she like gardens or old churches better?"),
+    (MAYA, "Gardens, and a place where we can sit outside when it gets warm."),
+    ("guide", "Then begin at the Biscainhos garden, and have lunch in the shade of the cathedral square."),
+    (MAYA, "Perfect. Please remember that we walk slowly."),
+)
+TALKED_ZH = (
+    (XIAOYU, "早上好，帮我看看这个月图书馆的读书会怎么安排比较好？"),
+    ("guide", "周六上午您要上吉他课，周日下午两点怎么样？"),
+    (XIAOYU, "可以，就周日下午，再提醒我提前把书目发给大家，因为上次有几位读者说收到得太晚，来不及把整本书读完。"),
+    ("guide", "好的，我会在周三提醒您发书目。"),
+)
+BABBLED = "Now the model answers with prose instead of what it was asked for."
 BROKEN = "This sentence makes the model fail, so that there is a dead letter to look at."
 
 
@@ -81,11 +159,14 @@ def model(request: ChatRequest) -> ChatReply | dict[str, object] | BaseException
     text = heard(request)
     if text == BROKEN:
         return BadReplyError("scripted", "the script fails here on purpose", retryable=False)
+    if text == BABBLED:
+        return ChatReply(text='Sure! I noted that, 而且我会记住的。 {"changes": [', model="scripted")
     found = next((said for said in SAID if said.text.strip() == text.strip()), None)
     if found is None or not found.fact:
         return reply()
+    named = [{"name": name, "type": type, "aliases": []} for name, type in found.names.items()]
     if found.about is None:
-        return reply(change("add", found.fact, section=found.section))
+        return reply(change("add", found.fact, section=found.section, entities=named))
     return reply(change("supersede", found.fact, section=found.section, target=known_in(request).get(found.about)))
 
 
@@ -102,8 +183,39 @@ async def fill(server: Serving, clock: FakeClock) -> None:
         message = {"role": "user", "content": said.text, "timestamp": today.isoformat()}
         await memory.add([message], user_id=said.user, run_id=f"day-{said.day}", wait=20)
     await memory.add(BROKEN, user_id=MAYA, run_id="broken", wait=20)
+    await memory.add(BABBLED, user_id=XIAOYU, run_id="babble", wait=20)
+    for user, talk in ((MAYA, TALKED), (XIAOYU, TALKED_ZH)):
+        turns = [{"role": "user" if name == user else "assistant", "name": name, "content": text} for name, text in talk]
+        await memory.add(turns, user_id=user, agent_id="guide", run_id="day trip", infer=False)
     await _changed(server, clock)
+    await _administered(server)
     clock.advance(START + timedelta(days=DAYS) - clock())
+
+
+async def _administered(server: Serving) -> None:
+    """Make keys, a webhook that goes nowhere, and a merge of names."""
+    service = server.service
+    memory = service.memory_of(ROOT_TENANT)
+    found = {e.name: e.id for e in await memory.entities(user_id=MAYA)}
+    await memory.merge_entities(found[LINDQVIST], found[ASTRID], reason="She told me so herself.", user_id=MAYA)
+    await service.keys.create(ROOT_TENANT, "billing service", Role.READ)
+    await service.keys.create(ROOT_TENANT, "陈晓雨的手机应用", Role.WRITE, pin=Scope(user_id=XIAOYU))
+    ended, _ = await service.keys.create(ROOT_TENANT, "an old script", Role.WRITE)
+    await service.keys.revoke(ROOT_TENANT, ended.id)
+    now = service.clock()
+    await service.control.put_webhook(
+        Webhook(
+            id=service.new_id(now, 0),
+            tenant=ROOT_TENANT,
+            url="https://hooks.example/a/rather/long/path/that/has/to/break/somewhere/keepstone",
+            secret=new_secret(),
+            kinds=EVENT_KINDS,
+            pin=Scope(),
+            created_at=now,
+            name="数据平台",
+            is_active=False,
+        )
+    )
 
 
 async def _changed(server: Serving, clock: FakeClock) -> None:

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser
 from keepstone.server.access import ROOT_TENANT
 from tests.server.serving import Serving
 from tests.ui.browsing import NARROW, WIDE, Scheme, launched, looking
-from tests.ui.demo import demonstration
+from tests.ui.demo import SATURDAY, STUDIO, demonstration
 
 LOOKS: tuple[tuple[str, Scheme], ...] = (("en", "light"), ("zh", "dark"), ("en", "dark"), ("zh", "light"))
 
@@ -24,6 +24,12 @@ def pages(server: Serving) -> dict[str, str]:
     coffee = server.run(of("maya", "coffee, and never"))
     tea = server.run(of("陈晓雨", "明前龙井"))
     change = server.run(memory.history(coffee))[1].id
+    studio = server.run(of("maya", STUDIO))
+    saturday = server.run(of("陈晓雨", SATURDAY))
+    slowly = server.run(of("maya", "we walk slowly"))
+    dead = server.run(memory.jobs(user_id="陈晓雨"))[0].id
+    webhook = server.run(server.service.control.webhooks(ROOT_TENANT))[0].id
+    entity = next(e.id for e in server.run(memory.entities(user_id="maya")) if e.merged)
     return {
         "overview": "/ui/overview",
         "memories-choose": "/ui/memories",
@@ -41,6 +47,30 @@ def pages(server: Serving) -> dict[str, str]:
         "lab": "/ui/search?user_id=maya&query=Where+is+the+bicycle%3F&max_tokens=120",
         "lab-trace": f"/ui/search?user_id=陈晓雨&query=什么时候上吉他课？&expect={tea}&limit=3",
         "refused": "/ui/nothing",
+        "conversations": "/ui/conversations",
+        "conversations-zh": "/ui/conversations?user_id=陈晓雨",
+        "transcript": "/ui/conversations/said?user_id=maya",
+        "transcript-zh": "/ui/conversations/said?user_id=陈晓雨&order=newest",
+        "transcript-empty": "/ui/conversations/said?user_id=nobody",
+        "sources-en": f"/ui/memories/{slowly}/sources",
+        "sources-fact": f"/ui/memories/{studio}/sources",
+        "sources-zh": f"/ui/memories/{saturday}/sources?around=10",
+        "entities-choose": "/ui/entities",
+        "entities-en": "/ui/entities?user_id=maya",
+        "entities-zh": "/ui/entities?user_id=陈晓雨",
+        "entities-empty": "/ui/entities?user_id=nobody",
+        "entity": f"/ui/entities/{entity}?user_id=maya",
+        "jobs": "/ui/running",
+        "jobs-empty": "/ui/running?user_id=nobody",
+        "job": f"/ui/running/jobs/{dead}",
+        "webhooks": "/ui/running/webhooks",
+        "webhook": f"/ui/running/webhooks/{webhook}",
+        "keys": "/ui/running/keys",
+        "audit": "/ui/running/audit",
+        "settings": "/ui/running/settings",
+        "erase-choose": "/ui/erase",
+        "erase": "/ui/erase?user_id=陈晓雨",
+        "erase-nothing": "/ui/erase?user_id=nobody",
     }
 
 

@@ -7,6 +7,8 @@ from tests.server.serving import Serving
 from tests.ui.browsing import NARROW, Scheme, looking
 from tests.ui.screenshots import pages
 
+expect.set_options(timeout=30_000)
+
 
 @pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("zh", "dark")])
 def test_pages_are_sound_and_accessible(browser: Browser, demo: Serving, language: str, scheme: Scheme) -> None:

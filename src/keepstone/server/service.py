@@ -156,9 +156,11 @@ class Service:
         await self.store.close()
 
     async def _trim(self) -> None:
-        """Remove what is older than anything is kept."""
-        days = max(self.settings.events_days, self.settings.audit_days)
-        await self.control.trim(self.clock() - timedelta(days=days))
+        """Remove what is older than the settings say."""
+        now, settings = self.clock(), self.settings
+        await self.control.trim(
+            now - timedelta(days=settings.events_days), audit_before=now - timedelta(days=settings.audit_days)
+        )
         self.drafts.trim()
 
     async def _move(self, progress: Progress) -> int:

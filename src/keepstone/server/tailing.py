@@ -109,8 +109,10 @@ class Tail:
 
     async def _run(self) -> None:
         while True:
+            # Not `wait_for`, which before Python 3.12 can lose a cancellation that comes with the event.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), LOOK_SECONDS)
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._wake.wait()
             self._wake.clear()
             try:
                 await self._look()
@@ -177,8 +179,10 @@ class Waiting:
     async def next(self, seconds: float) -> Told | None:
         """Return the next event, None if there is none for *seconds* or the reader was woken or is behind."""
         if not self._events and not self.is_behind:
+            # Not `wait_for`, which before Python 3.12 can lose a cancellation that comes with the event.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._some.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self._some.wait()
         self._some.clear()
         return self._events.popleft() if self._events else None
 

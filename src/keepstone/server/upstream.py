@@ -77,7 +77,7 @@ class Upstream:
 
     @staticmethod
     def _travelling(headers: Mapping[str, str]) -> dict[str, str]:
-        return {name: value for name, value in headers.items() if _travels(name, headers)}
+        return {n: v for n, v in headers.items() if _travels(n, headers) and not v.startswith(PREFIX)}
 
 
 def answered(response: httpx2.Response) -> Iterable[tuple[str, str]]:

@@ -183,8 +183,10 @@ class Dispatcher:
                 log.warning("Webhooks cannot be served now: %s", type(error).__name__)
                 busy = False
             if not busy:
+                # Not `wait_for`, which before Python 3.12 can lose a cancellation that comes with the event.
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), LOOK_SECONDS)
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        await self._wake.wait()
             self._wake.clear()
 
     async def _once(self) -> bool:

@@ -192,6 +192,9 @@ async def the_audit_is_kept(make_store: MakeStore) -> None:
         assert await seen(None, key_id="key 1", operation="add") == [4]
         assert await seen("", since=START + 2 * HOUR, until=START + 6 * HOUR) == [4, 2]
         await refused(control.audit(None, AuditFilter(), cursor="nonsense"), InvalidRequestError)
+        assert await control.trim(START + 8 * HOUR, audit_before=START + HOUR) == 1
+        assert await control.trim(START + 3 * HOUR) == 2
+        assert await seen(None) == [7, 6, 5, 4, 3], "the audit is kept for as long as is said of it"
 
 
 async def events_keep_to_their_scope(make_store: MakeStore) -> None:

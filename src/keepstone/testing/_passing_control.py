@@ -171,6 +171,6 @@ class PassingServer:
         """Pass the call on."""
         return await control_of(self.inner).last_event()
 
-    async def trim(self, before: datetime) -> int:
+    async def trim(self, before: datetime, *, audit_before: datetime | None = None) -> int:
         """Pass the call on."""
-        return await control_of(self.inner).trim(before)
+        return await control_of(self.inner).trim(before, audit_before=audit_before)

@@ -159,6 +159,16 @@ class Registry:
         """Return whether a memory mentions the name with this id."""
         return any(id in p.names for p in self._partitions)
 
+    def mentioned(self) -> dict[str, frozenset[str]]:
+        """Return the ids of the entities that each memory mentions, by the memory's id."""
+        found: defaultdict[str, set[str]] = defaultdict(set)
+        for place in self._partitions:
+            ids = {place.whole.of(e.id): e.id for e in place.entities()}
+            for name in place.names.values():
+                for memory in name.memories:
+                    found[memory].add(ids[place.whole.of(name.id)])
+        return {memory: frozenset(ids) for memory, ids in found.items()}
+
     def other_names(self) -> dict[str, tuple[str, ...]]:
         """Return the names of the entities that have several, by the memories that mention them."""
         found: defaultdict[str, dict[str, None]] = defaultdict(dict)

@@ -20,7 +20,7 @@ from keepstone.types import Listing, MemoryRecord, Page
 T = TypeVar("T")
 
 REACH_MAX = 100_000
-COUNT_MAX = 10_000
+COUNT_MAX = 2_000
 AT_ONCE = 1_000
 PAGE_DEFAULT = 100
 
@@ -114,7 +114,7 @@ def page_of(request: Request, size: int = PAGE_DEFAULT) -> Asking:
 
 
 async def numbered(
-    items: AsyncIterator[T], asked: Asking, total: Callable[[], Awaitable[int]] | None = None
+    items: AsyncIterator[T], asked: Asking, total: Callable[[], Awaitable[int | None]] | None = None
 ) -> Numbered[T]:
     """Return one page of *items*. *total* tells how many there are; without it they are counted, up to COUNT_MAX."""
     last, seen = asked.first + asked.size, 0

@@ -68,8 +68,8 @@ class SearchBody(Owned):
     query: str
     filters: Filters | None = None
     metadata: dict[str, Any] | None = None
-    top_k: int | None = None
-    limit: int | None = None
+    top_k: int | None = Field(default=None, ge=1, le=1_000)
+    limit: int | None = Field(default=None, ge=1, le=1_000)
     threshold: float | None = None
     rerank: bool | None = None
     fields: list[str] | None = None

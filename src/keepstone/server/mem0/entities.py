@@ -19,6 +19,8 @@ from keepstone.types import OWNER_KINDS, Listing
 
 surface = routes.hosted()
 
+ENTITIES_MAX = 10_000
+
 
 @surface.route("GET", "/v1/entities", "owners", "entities")
 async def entities(request: Request, who: Who) -> Response:
@@ -41,11 +43,11 @@ def _owners(request: Request, who: Principal) -> Callable[[str | None], Awaitabl
 
 
 async def all_entities(request: Request, who: Principal) -> list[Row]:
-    """Return everybody who has memories, up to what a page by number reaches."""
+    """Return those who have memories, the first ENTITIES_MAX of them."""
     rows = []
     async for owner in asking.every(_owners(request, who)):
         rows.append(entity_row(owner))
-        if len(rows) == asking.COUNT_MAX:
+        if len(rows) == ENTITIES_MAX:
             break
     return rows
 

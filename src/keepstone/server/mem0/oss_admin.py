@@ -87,7 +87,7 @@ async def keys(request: Request, who: Who) -> Response:
     return routes.reply([_key(k) async for k in asking.every(fetch)])
 
 
-@surface.route("POST", "/api-keys", "create_key", "create_key", status=201)
+@surface.route("POST", "/api-keys", "create_key", "create_key", 201)
 async def create_key(request: Request, body: KeyBody, who: Who) -> Response:
     """Make a key that may read and write, and return its secret, which is shown once."""
     who.check_grant(Role.WRITE, Scope(tenant=who.tenant))

@@ -21,24 +21,24 @@ SAMPLE = 3
 _JOB = "profile_"
 
 
-@surface.route("GET", "/v2/entities/user/{id}/profile", "profile", "profile")
-async def profile(request: Request, id: str, who: Who, memory: Held) -> Response:
+@surface.route("GET", "/v2/entities/user/{user_id}/profile", "profile", "profile")
+async def profile(request: Request, user_id: str, who: Who, memory: Held) -> Response:
     """Return what is true of a user now, by section."""
-    made = await _made(request, id, who, memory)
+    made = await _made(request, user_id, who, memory)
     return routes.reply(
         {
             "profile": {name: [line.text for line in lines] for name, lines in made.sections.items()},
             "status": "succeeded" if made.lines else "insufficient_data",
             "entity_type": "user",
-            "entity_id": id,
+            "entity_id": user_id,
             "updated_at": service_of(request).clock().isoformat(),
             "generation_count": 1,
         }
     )
 
 
-async def _made(request: Request, id: str, who: Principal, memory: AsyncMemory) -> Profile:
-    ids = asking.named_scope(request, who, asking.read(None, {"user_id": id}))
+async def _made(request: Request, user_id: str, who: Principal, memory: AsyncMemory) -> Profile:
+    ids = asking.named_scope(request, who, asking.read(None, {"user_id": user_id}))
     if not (await memory.stats(**ids)).messages:
         raise NotFoundError("No such user.")
     return await memory.profile(**ids)

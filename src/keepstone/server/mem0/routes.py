@@ -53,12 +53,9 @@ class Surface:
         self.router = APIRouter(prefix=prefix, route_class=route, tags=[tag], responses=_PROBLEMS)
 
     def route(
-        self, method: str, path: str, operation: str, name: str, *, status: int = 200
+        self, method: str, path: str, operation: str, name: str, status: int = 200
     ) -> Callable[[Handler], Handler]:
-        """Return a decorator that serves *path*, with and without a slash at its end, as *operation*.
-
-        *status* is the one that the document names for success.
-        """
+        """Return a decorator that serves *path*, with and without a slash at its end, as *operation*."""
 
         def register(handler: Handler) -> Handler:
             forms = (path,) if path.endswith(":path}") else (path + "/", path)
@@ -67,11 +64,11 @@ class Surface:
                     form,
                     handler,
                     methods=[method],
-                    status_code=status,
                     operation_id=f"{self._name}_{name}",
                     openapi_extra=does(operation),
                     include_in_schema=form == forms[0],
                     response_model=None,
+                    status_code=status,
                 )
             return handler
 

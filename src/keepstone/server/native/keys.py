@@ -12,9 +12,11 @@ from keepstone import door
 from keepstone.control import ApiKey, Role
 from keepstone.errors import InvalidRequestError
 from keepstone.limits import DEFAULT_LIMITS
+from keepstone.server.access import Principal
 from keepstone.server.native.asking import Cursor, Serving, Who, answer
 from keepstone.server.routing import GuardedRoute, does
 from keepstone.server.schemas import Body, KeyAnswer, Scoped
+from keepstone.server.service import Service
 
 router = APIRouter(route_class=GuardedRoute, tags=["keys"])
 
@@ -67,15 +69,7 @@ async def keys(
 )
 async def create_key(request: Request, body: NewKeyBody, who: Who, service: Serving) -> Response:
     """Make a key, and return it with its secret; it may do no more than the key that asks."""
-    pin = door.scope(
-        who.tenant_of(body.tenant), (body.user_id, body.agent_id, body.app_id, body.run_id), DEFAULT_LIMITS
-    )
-    who.check_grant(body.role, pin)
-    if body.expires_at is not None and body.expires_at <= service.clock():
-        raise InvalidRequestError("expires_at is in the past.")
-    request.state.scope = pin
-    made, secret = await service.keys.create(pin.tenant, body.name, body.role, pin=pin, expires_at=body.expires_at)
-    return _with_secret(made, secret, 201)
+    return _with_secret(*await made(request, body, who, service), 201)
 
 
 @router.post(
@@ -91,6 +85,24 @@ async def rotate_key(id: str, body: RotateBody, who: Who, service: Serving) -> R
 async def revoke_key(id: str, who: Who, service: Serving) -> Response:
     """Let a key end now, and return it."""
     return answer(KeyAnswer.of(await service.keys.revoke(who.reach, id)).model_dump(mode="json"))
+
+
+async def made(request: Request, body: NewKeyBody, who: Principal, service: Service) -> tuple[ApiKey, str]:
+    """Make a key that may do no more than that of *who*, and return it with its secret.
+
+    Raises:
+        ForbiddenError: it would do more.
+        InvalidRequestError: it would have ended already.
+        NotFoundError: there is no such tenant.
+    """
+    pin = door.scope(
+        who.tenant_of(body.tenant), (body.user_id, body.agent_id, body.app_id, body.run_id), DEFAULT_LIMITS
+    )
+    who.check_grant(body.role, pin)
+    if body.expires_at is not None and body.expires_at <= service.clock():
+        raise InvalidRequestError("expires_at is in the past.")
+    request.state.scope = pin
+    return await service.keys.create(pin.tenant, body.name, body.role, pin=pin, expires_at=body.expires_at)
 
 
 def _with_secret(key: ApiKey, secret: str, status: int = 200) -> Response:

@@ -75,8 +75,8 @@ class Tried(BaseModel):
 @router.get("/webhooks", operation_id="webhooks", openapi_extra=does("webhooks"), response_model=Webhooks)
 async def webhooks(who: Who, service: Serving) -> Response:
     """Return the webhooks of the tenant, the oldest first."""
-    found = await service.control.webhooks(who.tenant)
-    return answer({"items": [_told(w, with_secret=False) for w in found]})
+    every = await service.control.webhooks(who.tenant)
+    return answer({"items": [_told(w, with_secret=False) for w in every]})
 
 
 @router.post(
@@ -88,12 +88,7 @@ async def webhooks(who: Who, service: Serving) -> Response:
 )
 async def create_webhook(request: Request, body: WebhookBody, who: Who, service: Serving) -> Response:
     """Send events to a URL from now on, and return the webhook with the secret that signs them."""
-    if len(await service.control.webhooks(who.tenant)) >= WEBHOOKS_MAX:
-        raise ConflictError(f"A tenant has at most {WEBHOOKS_MAX} webhooks; delete one.")
-    now, scope = service.clock(), Scope(tenant=who.tenant)
-    id = service.new_id(now, bucket(scope))
-    made = Webhook(id=id, tenant=who.tenant, url="", secret=new_secret(), kinds=(), pin=scope, created_at=now)
-    return answer(_told(await _kept(request, body, service, who, made), with_secret=True), 201)
+    return answer(_told(await made(request, body, service, who), with_secret=True), 201)
 
 
 @router.put(
@@ -101,8 +96,8 @@ async def create_webhook(request: Request, body: WebhookBody, who: Who, service:
 )
 async def put_webhook(request: Request, id: str, body: WebhookBody, who: Who, service: Serving) -> Response:
     """Give a webhook another URL, other events or a new secret; without one, it keeps the one that it has."""
-    kept = await _kept(request, body, service, who, await _found(service, who, id))
-    return answer(_told(kept, with_secret=body.secret is not None))
+    changed = await kept(request, body, service, who, await found(service, who, id))
+    return answer(_told(changed, with_secret=body.secret is not None))
 
 
 @router.delete("/webhooks/{id}", operation_id="drop_webhook", openapi_extra=does("drop_webhook"), status_code=204)
@@ -121,7 +116,7 @@ async def drop_webhook(id: str, who: Who, service: Serving) -> Response:
 )
 async def deliveries(id: str, who: Who, service: Serving, cursor: Cursor = None, limit: PageLimit = 50) -> Response:
     """Return what was sent to a webhook, or waits, or is dead after its last attempt; the newest first."""
-    await _found(service, who, id)
+    await found(service, who, id)
     return answer(await service.control.deliveries(who.tenant, id, cursor=cursor, limit=limit))
 
 
@@ -133,7 +128,7 @@ async def deliveries(id: str, who: Who, service: Serving, cursor: Cursor = None,
 )
 async def redeliver(id: str, delivery_id: str, who: Who, service: Serving) -> Response:
     """Let a delivery that is sent or dead be tried anew."""
-    await _found(service, who, id)
+    await found(service, who, id)
     if not await service.control.redeliver(who.tenant, delivery_id, service.clock()):
         raise NotFoundError("There is no such delivery that is sent or dead.")
     service.dispatcher.grown()
@@ -143,15 +138,35 @@ async def redeliver(id: str, delivery_id: str, who: Who, service: Serving) -> Re
 @router.post("/webhooks/{id}/test", operation_id="test_webhook", openapi_extra=does("redeliver"), response_model=Tried)
 async def test_webhook(id: str, who: Who, service: Serving) -> Response:
     """Send an event of the type `test` to a webhook, once, and return what came of it."""
-    outcome = await service.dispatcher.test(await _found(service, who, id))
+    outcome = await service.dispatcher.test(await found(service, who, id))
     return answer({"is_success": outcome.is_success, "status": outcome.status, "error": outcome.error})
 
 
-async def _kept(request: Request, body: WebhookBody, service: Service, who: Principal, old: Webhook) -> Webhook:
+async def made(request: Request, body: WebhookBody, service: Service, who: Principal) -> Webhook:
+    """Keep a new webhook of the tenant of *who*, and return it.
+
+    Raises:
+        ConflictError: the tenant has as many as it may have.
+        InvalidRequestError: events cannot be sent there, or the secret is none.
+    """
+    if len(await service.control.webhooks(who.tenant)) >= WEBHOOKS_MAX:
+        raise ConflictError(f"A tenant has at most {WEBHOOKS_MAX} webhooks; delete one.")
+    now, scope = service.clock(), Scope(tenant=who.tenant)
+    id = service.new_id(now, bucket(scope))
+    new = Webhook(id=id, tenant=who.tenant, url="", secret=new_secret(), kinds=(), pin=scope, created_at=now)
+    return await kept(request, body, service, who, new)
+
+
+async def kept(request: Request, body: WebhookBody, service: Service, who: Principal, old: Webhook) -> Webhook:
+    """Keep *old* as *body* wants it, and return it.
+
+    Raises:
+        InvalidRequestError: events cannot be sent there, or the secret is none.
+    """
     check_url(body.url, to_private_hosts=service.settings.webhooks_to_private_hosts)
     pin = door.scope(who.tenant, (body.user_id, body.agent_id, body.app_id, body.run_id), DEFAULT_LIMITS)
     request.state.scope = pin
-    kept = Webhook(
+    changed = Webhook(
         id=old.id,
         tenant=old.tenant,
         url=body.url,
@@ -162,15 +177,20 @@ async def _kept(request: Request, body: WebhookBody, service: Service, who: Prin
         name=body.name,
         is_active=body.is_active,
     )
-    await service.control.put_webhook(kept)
-    return kept
+    await service.control.put_webhook(changed)
+    return changed
 
 
-async def _found(service: Service, who: Principal, id: str) -> Webhook:
-    found = next((w for w in await service.control.webhooks(who.tenant) if w.id == id), None)
-    if found is None:
+async def found(service: Service, who: Principal, id: str) -> Webhook:
+    """Return a webhook of the tenant of *who*.
+
+    Raises:
+        NotFoundError: there is none with this id.
+    """
+    webhook = next((w for w in await service.control.webhooks(who.tenant) if w.id == id), None)
+    if webhook is None:
         raise _missing(id)
-    return found
+    return webhook
 
 
 def _missing(id: str) -> NotFoundError:

@@ -13,8 +13,8 @@ from keepstone.errors import InvalidRequestError
 from keepstone.server.access import Principal, ScopeIds
 from keepstone.server.native.asking import about
 from keepstone.server.routing import principal_of
-from keepstone.server.ui.forms import number, scope_ids
-from keepstone.types import Kind, Scope
+from keepstone.server.ui.forms import form, number, scope_ids
+from keepstone.types import OWNER_KINDS, Kind, Scope
 
 PAGE_ITEMS = 50
 CURSOR_CHARS_MAX = 1_000
@@ -89,7 +89,28 @@ def asked(request: Request) -> Asked:
     Raises:
         ForbiddenError: an id contradicts the pin of the key.
     """
-    fields = dict(request.query_params)
+    return _asked(request, dict(request.query_params))
+
+
+async def told(request: Request) -> Asked:
+    """Return what a form asks for, as `asked` does of an address.
+
+    Raises:
+        ForbiddenError: an id contradicts the pin of the key.
+        InvalidRequestError: it is no form.
+    """
+    return _asked(request, await form(request))
+
+
+def within(scope: Scope, owner: Scope) -> Scope:
+    """Return what *scope* sees of the owner of a scope that it sees."""
+    return Scope(
+        tenant=scope.tenant,
+        **{f"{k}_id": i or j for k, i, j in zip(OWNER_KINDS, scope.ids, owner.of_owner.ids, strict=True)},
+    )
+
+
+def _asked(request: Request, fields: Mapping[str, str]) -> Asked:
     who: Principal = principal_of(request)
     ids = about(request, who, scope_ids(fields))
     return Asked(fields=fields, ids=ids, scope=who.scope(**ids))

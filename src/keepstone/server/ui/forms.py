@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from fastapi import Request
+from pydantic import BaseModel, ValidationError
 
 from keepstone.errors import InvalidRequestError
 from keepstone.server.access import ScopeIds
+from keepstone.types import Scope
+
+B = TypeVar("B", bound=BaseModel)
 
 FIELDS_MAX = 200
 HOME = "/ui/"
@@ -53,6 +58,25 @@ def with_query(path: str, values: Mapping[str, object]) -> str:
     """Return *path* with those of *values* that are not empty as its query."""
     given = {k: v for k, v in values.items() if v not in (None, "", False)}
     return f"{path}?{urlencode(given)}" if given else path
+
+
+def ids_of(scope: Scope) -> dict[str, str]:
+    """Return the ids of a scope as fields of an address."""
+    return {name: id for name, id in zip(SCOPE_FIELDS, scope.ids, strict=True) if id is not None}
+
+
+def body_of(kind: type[B], **values: object) -> B:
+    """Return what a form says as the body of a request of the REST interface, whose rules then hold for both.
+
+    Raises:
+        InvalidRequestError: a value cannot be one; it is not repeated.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        where = ".".join(str(place) for place in first["loc"])
+        raise InvalidRequestError(f"{where}: {first['msg']}.") from None
 
 
 def place_within(given: str | None) -> str:

@@ -16,7 +16,7 @@ from keepstone.control import BrowserSession
 from keepstone.server.access import Principal
 from keepstone.server.ui import showing
 from keepstone.server.ui.assets import address
-from keepstone.server.ui.forms import SCOPE_FIELDS, with_query
+from keepstone.server.ui.forms import SCOPE_FIELDS, ids_of, with_query
 from keepstone.server.ui.navigation import visible_to
 from keepstone.server.ui.wording import LANGUAGES, Wording, wording_for
 
@@ -37,8 +37,9 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    for show in (showing.shown, showing.short, showing.moment, showing.day, showing.count, showing.size):
+    for show in (showing.shown, showing.coded, showing.short, showing.moment, showing.day, showing.count, showing.size):
         made.filters[show.__name__] = show
+    made.filters["ids_of"] = ids_of
     made.globals.update(
         asset=address, with_query=with_query, version=keepstone.__version__, languages=LANGUAGES, themes=THEMES
     )

@@ -27,6 +27,12 @@ def shown(text: object) -> Markup:
     return Markup(f"<bdi>{''.join(parts)}</bdi>")
 
 
+def coded(text: str) -> Markup:
+    """Return words of ours for a page, with what stands between backticks as code."""
+    parts = text.split("`")
+    return Markup("").join(Markup("<code>{}</code>").format(p) if n % 2 else escape(p) for n, p in enumerate(parts))
+
+
 def short(text: str, length: int = SHORT_CHARS) -> str:
     """Return *text* on one line, cut after *length* characters."""
     joined = " ".join(text.split())

@@ -217,7 +217,7 @@ class ControlDoor(Opened):
         with self._opened() as state:
             return webhooks.last_event(state)
 
-    async def trim(self, before: datetime) -> int:
+    async def trim(self, before: datetime, *, audit_before: datetime | None = None) -> int:
         """Remove events, sent and dead deliveries, audit entries and replies from before; return how many."""
         with self._opened() as state:
-            return webhooks.trim(state, self._server, before)
+            return webhooks.trim(state, self._server, before, audit_before or before)

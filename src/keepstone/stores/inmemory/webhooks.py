@@ -162,14 +162,14 @@ def last_moment(state: State, tenant: str) -> datetime:
     return max(moments, default=datetime(1970, 1, 1, tzinfo=UTC))
 
 
-def trim(state: State, server: Server, before: datetime) -> int:
+def trim(state: State, server: Server, before: datetime, audit_before: datetime) -> int:
     """Remove what is older; deliveries that wait stay, and the last event."""
     held = _count(state, server)
     state.events = tuple(e for e in state.events if e.at >= before or e.sequence == last_event(state))
     server.deliveries = {
         id: d for id, d in server.deliveries.items() if d.delivery.state == "waiting" or d.delivery.updated_at >= before
     }
-    server.audit = [e for e in server.audit if e.at >= before]
+    server.audit = [e for e in server.audit if e.at >= audit_before]
     server.replies = {place: kept for place, kept in server.replies.items() if kept.at >= before}
     return held - _count(state, server)
 

@@ -172,6 +172,6 @@ class ControlDoor(Opened):
         """Return the highest sequence of an event, 0 if there is none."""
         return await self._read(lambda db: events.last_event(db))
 
-    async def trim(self, before: datetime) -> int:
+    async def trim(self, before: datetime, *, audit_before: datetime | None = None) -> int:
         """Remove events, sent and dead deliveries, audit entries and replies from before; return how many."""
-        return await self._write(lambda db: webhooks.trim(db, before))
+        return await self._write(lambda db: webhooks.trim(db, before, audit_before or before))

@@ -201,15 +201,15 @@ def keep_reply(db: apsw.Connection, tenant: str, key: bytes, reply: StoredReply 
     )
 
 
-def trim(db: apsw.Connection, before: datetime) -> int:
+def trim(db: apsw.Connection, before: datetime, audit_before: datetime) -> int:
     """Remove what is older; deliveries that wait stay, and the last event, so that its number is not given again."""
     count = 0
-    for table, moment in (
-        ("events", "sequence < (SELECT max(sequence) FROM events) AND at"),
-        ("deliveries", "state <> 0 AND updated_at"),
-        ("audit", "at"),
-        ("replies", "at"),
+    for table, moment, end in (
+        ("events", "sequence < (SELECT max(sequence) FROM events) AND at", before),
+        ("deliveries", "state <> 0 AND updated_at", before),
+        ("audit", "at", audit_before),
+        ("replies", "at", before),
     ):
-        db.execute(f"DELETE FROM {table} WHERE {moment} < ?", (enc.micros(before),))
+        db.execute(f"DELETE FROM {table} WHERE {moment} < ?", (enc.micros(end),))
         count += db.changes()
     return count

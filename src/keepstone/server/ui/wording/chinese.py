@@ -31,7 +31,6 @@ WORDS: dict[str, str] = {
     "role.read": "只读",
     "role.write": "读写",
     "role.admin": "管理",
-    "soon": "此页面将在下一步加入。",
     "offline": "无法连接服务器，请稍后再试。",
     "refused.title": "操作未成功",
     "refused.400": "无法理解此请求。",

@@ -33,7 +33,6 @@ WORDS: dict[str, str] = {
     "role.read": "read",
     "role.write": "write",
     "role.admin": "admin",
-    "soon": "This page comes with the next step.",
     "offline": "The server cannot be reached. Try again in a moment.",
     "refused.title": "This did not work",
     "refused.400": "The request cannot be understood.",
