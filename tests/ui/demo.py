@@ -185,7 +185,9 @@ async def fill(server: Serving, clock: FakeClock) -> None:
     await memory.add(BROKEN, user_id=MAYA, run_id="broken", wait=20)
     await memory.add(BABBLED, user_id=XIAOYU, run_id="babble", wait=20)
     for user, talk in ((MAYA, TALKED), (XIAOYU, TALKED_ZH)):
-        turns = [{"role": "user" if name == user else "assistant", "name": name, "content": text} for name, text in talk]
+        turns = [
+            {"role": "user" if name == user else "assistant", "name": name, "content": text} for name, text in talk
+        ]
         await memory.add(turns, user_id=user, agent_id="guide", run_id="day trip", infer=False)
     await _changed(server, clock)
     await _administered(server)
