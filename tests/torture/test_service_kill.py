@@ -50,7 +50,11 @@ def receiving(truth: Truth) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if len(body) < int(self.headers["Content-Length"]):
+                # Whoever sent it was killed.
+                return
+            told = json.loads(body)
             truth.brought.append(told["data"]["batch_id"])
             self.send_response(204)
             self.end_headers()
