@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 from benchmarks.probing.asking import Answer, ask, is_stranger
 from benchmarks.probing.drawing import Drawing, Probe
@@ -61,7 +62,8 @@ def faults(world: World, probe: Probe, answer: Answer) -> list[str]:
     if answer.status >= 500 and not _is_stated(probe, answer):
         wrong.append(f"{answer.status} {answer.body[:300]}")
     # An id that leads to no route at all tells nothing of what there is.
-    is_refused = answer.status in REFUSED or (answer.status in (404, 405) and "/" in (probe.target or ""))
+    leads_nowhere = answer.status in (404, 405) and "/" in unquote(probe.target or "")
+    is_refused = answer.status in REFUSED or leads_nowhere
     if is_stranger(probe) and not is_refused:
         wrong.append(f"a stranger was answered {answer.status}")
     if MARK not in answer.all:
