@@ -2,9 +2,10 @@
 
     python -m benchmarks.dashboard [--memories 100000] [--users 1000] [--keep DIR]
 
-Fills a store with equal users (hashing embedder), logs in, and asks for each page as a browser does. Prints the SQL
-statements, the milliseconds of CPU of the whole process (the median of nine calls) and the bytes of the page, then the
-bytes of the static files that a browser loads once. With --keep the store is filled once and asked again.
+Fills a store with equal users (hashing embedder), and one whose thousand facts name 300 people and whose thousand jobs
+wait; logs in, and asks for each page as a browser does. Prints the SQL statements, the milliseconds of CPU of the whole
+process (the median of nine calls) and the bytes of the page, then the bytes of the static files that a browser loads
+once. With --keep the store is filled once and asked again.
 """
 
 from __future__ import annotations
@@ -21,15 +22,25 @@ import httpx2
 from benchmarks.catalogue import Counted
 from benchmarks.workload import query, text
 from keepstone import Memory
+from keepstone.config import utc_now
 from keepstone.control import Role
 from keepstone.embedders.hashing import HashingEmbedder
+from keepstone.ids import IdSource
+from keepstone.logic.ids import bucket
+from keepstone.naming import Mention
+from keepstone.operations import AddMemory, Batch, Enqueue, NewMemory, Operation
+from keepstone.queueing import DISTIL
 from keepstone.server.app import create_app
 from keepstone.server.service import Service
 from keepstone.server.settings import Settings
 from keepstone.server.ui.assets import STATIC, asset
+from keepstone.stores.sqlite import SqliteStore
+from keepstone.types import Kind, Scope
 
 CALLS = 9
 FILL_CHUNK = 50
+# Beside the equal users there is one whose memories name so many, and so many jobs wait.
+WELL_KNOWN, NAMES, NAMING_MEMORIES, JOBS = "well-known", 300, 1_000, 1_000
 ON_EVERY_PAGE = ("app.css", "app.js", "icon.svg", "vendor/htmx/htmx.min.js")
 
 
@@ -41,6 +52,26 @@ def fill(path: Path, memories: int, users: int) -> None:
             for user in range(users):
                 numbers = range(user * each + start, user * each + min(start + FILL_CHUNK, each))
                 memory.add([{"content": text(n)} for n in numbers], user_id=f"user{user:06}", infer=False)
+
+
+async def name_and_queue(path: Path) -> None:
+    """Let one user's memories name many people, each memory three of them, and leave jobs in the queue."""
+    store, now, new_id = SqliteStore(path), utc_now(), IdSource()
+    scope = Scope(user_id=WELL_KNOWN)
+    facts: list[Operation] = []
+    for n in range(NAMING_MEMORIES):
+        names = {f"Person {n % NAMES}", f"Person {n * 7 % NAMES}", f"Person {n * n % NAMES}"}
+        mentions = tuple(Mention(name=name, kind="person") for name in sorted(names))
+        text = f"{', '.join(sorted(names))} met."
+        memory = NewMemory(id=new_id(now, bucket(scope)), scope=scope, text=text, kind=Kind.FACT, entities=mentions)
+        facts.append(AddMemory(memory=memory))
+    waiting = [
+        Enqueue(id=new_id(now, bucket(scope)), scope=scope, kind=DISTIL, payload={"messages": []}) for _ in range(JOBS)
+    ]
+    operations = (*facts, *waiting)
+    batch = Batch(id=new_id(now, bucket(scope)), tenant="", at=now, actor="benchmark", operations=operations)
+    await store.apply(batch)
+    await store.close()
 
 
 def pages(user: str, memory_id: str, change_id: str) -> dict[str, str]:
@@ -59,6 +90,20 @@ def pages(user: str, memory_id: str, change_id: str) -> dict[str, str]:
         "undo": f"/ui/time/undo/{change_id}",
         "search lab": f"/ui/search?user_id={user}&query={asked}",
         "search lab, traced": f"/ui/search?user_id={user}&query={asked}&expect={memory_id}",
+        "conversations of the tenant": "/ui/conversations",
+        "transcript of the tenant": "/ui/conversations/said",
+        "transcript of a user": f"/ui/conversations/said?user_id={user}",
+        "sources of a memory": f"/ui/memories/{memory_id}/sources",
+        "sources, 100 around": f"/ui/memories/{memory_id}/sources?around=100",
+        "entities of a user": f"/ui/entities?user_id={user}",
+        "entities of who has many": f"/ui/entities?user_id={WELL_KNOWN}",
+        "jobs of the tenant": "/ui/running",
+        "jobs of a user": f"/ui/running?user_id={WELL_KNOWN}",
+        "webhooks": "/ui/running/webhooks",
+        "keys": "/ui/running/keys",
+        "audit": "/ui/running/audit",
+        "settings": "/ui/running/settings",
+        "erase, what would go": f"/ui/erase?user_id={user}",
     }
 
 
@@ -116,6 +161,7 @@ def main() -> None:
         path = (options.keep or Path(scratch)) / "memory.db"
         if not path.exists():
             fill(path, options.memories, options.users)
+            asyncio.run(name_and_queue(path))
         asyncio.run(measure(path, options.users))
     static_files()
 

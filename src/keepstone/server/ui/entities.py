@@ -44,7 +44,7 @@ async def page(request: Request) -> Response:
         next_cursor=str(start + PAGE_ITEMS) if len(found) > start + PAGE_ITEMS else None,
         total=len(every),
         has_model=service_of(request).chat_model is not None,
-        drawing=None if drawn is None else json.dumps(drawn.drawing()),
+        drawing=None if drawn is None else json.dumps(drawn.drawing(), ensure_ascii=False, separators=(",", ":")),
         graph=drawn,
         most=NODES_MAX,
         ids=wanted.ids,

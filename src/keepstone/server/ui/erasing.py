@@ -37,7 +37,7 @@ async def page(request: Request) -> Response:
 @router.post("/ui/erase", openapi_extra=does("erase"))
 async def erase(request: Request) -> Response:
     """Erase all that a scope sees, if its owner's id was typed, and show the receipt."""
-    service, who, wanted = service_of(request), principal_of(request), await told(request)
+    service, who, wanted = service_of(request), principal_of(request), await _named(request)
     if (await form(request)).get("confirm", "").strip() != typed_for(wanted.scope):
         return await _ask(request, wanted, is_unconfirmed=True)
     receipt = await service.memory(who).erase(reason=wanted.text("reason") or None, **wanted.ids)
@@ -55,9 +55,7 @@ async def erase(request: Request) -> Response:
 @router.post("/ui/erase/export", openapi_extra=does("export"))
 async def export(request: Request) -> Response:
     """Send the archive of a scope as a file: messages, memories and history."""
-    service, wanted = service_of(request), await told(request)
-    if wanted.scope.is_empty:
-        raise ScopeError("Say whose memory: give at least one id.")
+    service, wanted = service_of(request), await _named(request)
     with_retired = wanted.text("include_retired") == "1"
 
     async def written() -> AsyncIterator[str]:
@@ -73,6 +71,13 @@ async def export(request: Request) -> Response:
 def typed_for(scope: Scope) -> str:
     """Return what is typed to confirm: the id of the owner, "" if the scope has none."""
     return scope.owner[1] if scope.owner is not None else ""
+
+
+async def _named(request: Request) -> Asked:
+    wanted = await told(request)
+    if wanted.scope.is_empty:
+        raise ScopeError("Say whose memory: give at least one id.")
+    return wanted
 
 
 async def _ask(request: Request, wanted: Asked, *, is_unconfirmed: bool = False) -> Response:

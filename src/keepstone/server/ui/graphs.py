@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 from keepstone.naming import Entity
 from keepstone.server.ui.showing import HIDDEN, short
@@ -37,14 +36,13 @@ class Graph:
     left_out: int
     ties_left_out: int
 
-    def drawing(self) -> dict[str, Any]:
-        """Return what the page draws, as JSON-ready values."""
-        nodes = [
-            {"id": e.id, "label": HIDDEN.sub("", short(e.name, LABEL_CHARS)), "kind": e.kind, "memories": e.memories}
-            for e in self.entities
+    def drawing(self) -> list[list[list[str | int]]]:
+        """Return what the page draws: nodes as id, label, kind and memories, and ties as two places and memories."""
+        place = {e.id: n for n, e in enumerate(self.entities)}
+        return [
+            [[e.id, HIDDEN.sub("", short(e.name, LABEL_CHARS)), e.kind, e.memories] for e in self.entities],
+            [[place[t.one], place[t.other], t.memories] for t in self.ties],
         ]
-        edges = [{"source": t.one, "target": t.other, "memories": t.memories} for t in self.ties]
-        return {"nodes": nodes, "edges": edges}
 
 
 def graph(entities: Sequence[Entity], mentioned: Mapping[str, Collection[str]], *, most: int = NODES_MAX) -> Graph:

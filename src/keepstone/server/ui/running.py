@@ -9,12 +9,11 @@ from keepstone.protocols import JobQueue
 from keepstone.results import JobStatus
 from keepstone.server.routing import does, principal_of, service_of
 from keepstone.server.service import Service
-from keepstone.server.ui.asked import asked, told
+from keepstone.server.ui.asked import PAGE_ITEMS, asked, told
 from keepstone.server.ui.forms import with_query
 from keepstone.server.ui.routing import UiRoute, redirect
 from keepstone.server.ui.tabs import render_tab
 
-JOBS_SHOWN = 100
 MESSAGES_SHOWN = 20
 STATES = ("dead", "running", "waiting")
 
@@ -33,8 +32,8 @@ async def page(request: Request) -> Response:
         request,
         "jobs",
         "jobs.html",
-        jobs=chosen[:JOBS_SHOWN],
-        left_out=max(0, len(chosen) - JOBS_SHOWN),
+        jobs=chosen[:PAGE_ITEMS],
+        left_out=max(0, len(chosen) - PAGE_ITEMS),
         counts={each: sum(job.state == each for job in found) for each in STATES},
         states=STATES,
         has_model=service.chat_model is not None,

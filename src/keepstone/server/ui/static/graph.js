@@ -36,7 +36,7 @@
       ...kinds,
       {
         selector: "edge",
-        style: { width: "mapData(size, 0, 6, 1, 7)", "line-color": colour("--line"), "curve-style": "haystack" },
+        style: { width: "mapData(size, 0, 6, 1, 7)", "line-color": colour("--soft"), opacity: 0.5, "curve-style": "haystack" },
       },
       { selector: ".far", style: { opacity: 0.15 } },
       { selector: "node.chosen", style: { "border-width": 3, "border-color": colour("--text") } },
@@ -52,15 +52,15 @@
     return { x: radius * Math.cos(index * GOLDEN_ANGLE), y: radius * Math.sin(index * GOLDEN_ANGLE) };
   };
 
-  const elements = ({ nodes, edges }) => {
-    return [
-      ...nodes.map((node, index) => ({
-        data: { ...node, size: steps(node.memories) },
-        position: place(index),
-      })),
-      ...edges.map((edge) => ({ data: { ...edge, size: steps(edge.memories) } })),
-    ];
-  };
+  const elements = ([nodes, ties]) => [
+    ...nodes.map(([id, label, kind, memories], index) => ({
+      data: { id, label, kind, size: steps(memories) },
+      position: place(index),
+    })),
+    ...ties.map(([one, other, memories]) => ({
+      data: { source: nodes[one][0], target: nodes[other][0], size: steps(memories) },
+    })),
+  ];
 
   const open = (id) => {
     location.assign(`/ui/entities/${encodeURIComponent(id)}${location.search}`);
