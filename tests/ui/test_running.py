@@ -11,6 +11,8 @@ from keepstone.chat import ChatReply, ChatRequest
 from keepstone.control import Role, Tenant
 from keepstone.results import JobStatus
 from keepstone.server.access import ROOT_TENANT
+from keepstone.server.configuring import configure
+from keepstone.server.ui.settings import lines
 from keepstone.testing import ScriptedChatModel
 from tests.server.serving import Serving, serving
 from tests.server.test_webhooks import Receiver
@@ -257,6 +259,16 @@ def test_the_audit_is_filtered_and_paged_and_holds_no_words(running: Serving) ->
         assert '<span class="tag bad">403</span>' in refused
         assert "No entry is like that." in session.get("/ui/running/audit?until=2001-01-01").text
         assert session.get("/ui/running/audit?since=soon").status_code == 400
+
+
+def test_settings_tell_where_they_come_from() -> None:
+    configured = configure({"port": 0, "proxy_key": PROXY_KEY})
+    by_name = {line.name: line for line in lines(configured.settings, configured.sources)}
+    assert (by_name["port"].source, by_name["port"].value) == ("--port", "0")
+    assert by_name["host"].source == "default"
+    assert by_name["proxy_key"].value == "••••••"
+    assert by_name["allowed_hosts"].value is None
+    assert {line.source for line in lines(configured.settings, {})} == {None}
 
 
 def test_settings_are_shown_and_secrets_are_not(running: Serving) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keepstone.server.ui.showing import count, moment, short, shown, size
+from keepstone.server.ui.showing import coded, count, moment, short, shown, size
 
 
 @given(st.text())
@@ -48,3 +48,7 @@ def test_numbers_and_sizes() -> None:
     assert [size(n) for n in (None, 0, 999, 1500, 2_500_000_000_000)] == ["–", "0 B", "999 B", "1.5 kB", "2.5 TB"]
     assert short("a  b\nc") == "a b c"
     assert len(short("x" * 500, 20)) == 20
+
+
+def test_what_stands_between_backticks_is_code() -> None:
+    assert coded("run `keepstone <x>` & look") == "run <code>keepstone &lt;x&gt;</code> &amp; look"

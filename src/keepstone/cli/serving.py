@@ -77,7 +77,7 @@ def serve(
     need_server("The server")
     from keepstone.server import logs, starting
 
-    settings = _configured(
+    configured = _configured(
         more,
         host=host,
         port=port,
@@ -91,9 +91,10 @@ def serve(
         chat_model=chat_model,
         log_format=log_format,
         log_level=log_level,
-    ).settings
+    )
+    settings = configured.settings
     logs.configure(settings.log_format, settings.log_level)
-    starting.serve(settings, _announce)
+    starting.serve(settings, _announce, sources=configured.sources)
 
 
 def worker(

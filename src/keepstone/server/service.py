@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from datetime import timedelta
 
@@ -39,7 +39,8 @@ actor: ContextVar[str] = ContextVar("keepstone_actor", default="server")
 class Service:
     """The parts of a running server. `start` and `stop` are called in the event loop that serves.
 
-    *store*, *embedder* and *chat_model* take objects in the place of what *settings* name.
+    *store*, *embedder* and *chat_model* take objects in the place of what *settings* name. *sources* say where each
+    setting came from, by its name.
     """
 
     def __init__(
@@ -51,7 +52,9 @@ class Service:
         chat_model: ChatModel | None = None,
         clock: Clock = config.utc_now,
         new_id: NewId | None = None,
+        sources: Mapping[str, str] | None = None,
     ) -> None:
+        self.sources: Mapping[str, str] = sources or {}
         self.settings, self.clock, self.new_id = settings, clock, new_id or IdSource()
         self.store = store if store is not None else providers.store(settings.store, self.new_id)
         self.control: ControlPlane = _control(self.store)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -39,8 +39,10 @@ class Started:
     secret: str | None
 
 
-def serve(settings: Settings, announce: Callable[[Started], None]) -> None:
+def serve(settings: Settings, announce: Callable[[Started], None], *, sources: Mapping[str, str] | None = None) -> None:
     """Serve until SIGINT or SIGTERM; *announce* is called once when requests are accepted.
+
+    *sources* say where each setting came from, for people to see.
 
     A signal ends it in order: nothing new is accepted, requests and jobs have `drain_seconds`, and jobs that are not
     done by then go back to the queue. A second signal ends the process at once.
@@ -52,14 +54,14 @@ def serve(settings: Settings, announce: Callable[[Started], None]) -> None:
     """
     factory = uvicorn.Config("", log_config=None).get_loop_factory()
     with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(_serve(settings, announce))
+        runner.run(_serve(settings, announce, sources or {}))
 
 
-async def _serve(settings: Settings, announce: Callable[[Started], None]) -> None:
+async def _serve(settings: Settings, announce: Callable[[Started], None], sources: Mapping[str, str]) -> None:
     _check_tls(settings)
     if settings.otel:
         tracing.export()
-    service = Service(settings)
+    service = Service(settings, sources=sources)
     try:
         # Opens the store, and compares its embedder: what is wrong there is said before anybody connects.
         await service.memory_of(ROOT_TENANT).__aenter__()

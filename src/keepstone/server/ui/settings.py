@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from fastapi import APIRouter, Request, Response
@@ -20,10 +20,11 @@ router = APIRouter(route_class=UiRoute)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A setting as it is shown, and whether somebody set it to something else than its default."""
+    """A setting as it is shown, where it came from if that is known, and whether it is other than its default."""
 
     name: str
     value: str | None
+    source: str | None
     is_set: bool
 
 
@@ -36,7 +37,7 @@ async def page(request: Request) -> Response:
         request,
         "settings",
         "settings.html",
-        lines=lines(service.settings),
+        lines=lines(service.settings, service.sources),
         stats=await service.memory(who).stats(),
         model=None if model is None else model.name,
         version=keepstone.__version__,
@@ -44,13 +45,14 @@ async def page(request: Request) -> Response:
     )
 
 
-def lines(settings: Settings) -> Sequence[Line]:
-    """Return every setting in the order of its class."""
+def lines(settings: Settings, sources: Mapping[str, str]) -> Sequence[Line]:
+    """Return every setting in the order of its class; *sources* say where it came from, by its name."""
     shown, defaults = masked(settings), Settings()
     return [
         Line(
             name=field.name,
             value=_written(shown[field.name]),
+            source=sources.get(field.name),
             is_set=getattr(settings, field.name) != getattr(defaults, field.name),
         )
         for field in fields(settings)
