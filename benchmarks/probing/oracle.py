@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 from benchmarks.probing.asking import Answer, ask, is_stranger
 from benchmarks.probing.drawing import Drawing, Probe
@@ -50,7 +51,7 @@ async def run(world: World, seed: int, count: int, *, until_wrong: bool = False)
             unknown = probe.about(drawing.unknown())
             other = await ask(world, unknown, number)
             if answer.without(probe.target) != other.without(unknown.target):
-                found.wrong.append(f"{_told(probe)}: a foreign id is told from an unknown one:\n{answer}\n{other}")
+                found.wrong.append(f"{_told(probe)}: a foreign id is told from an unknown one: {answer} {other}")
     found.wrong += await changed(world)
     return found
 
@@ -58,10 +59,11 @@ async def run(world: World, seed: int, count: int, *, until_wrong: bool = False)
 def faults(world: World, probe: Probe, answer: Answer) -> list[str]:
     """Return what is wrong with an answer."""
     wrong = []
-    if answer.status >= 500 and not _is_stated(answer):
+    if answer.status >= 500 and not _is_stated(probe, answer):
         wrong.append(f"{answer.status} {answer.body[:300]}")
     # An id that leads to no route at all tells nothing of what there is.
-    is_refused = answer.status in REFUSED or (answer.status == 404 and "/" in (probe.target or ""))
+    leads_nowhere = answer.status in (404, 405) and "/" in unquote(probe.target or "")
+    is_refused = answer.status in REFUSED or leads_nowhere
     if is_stranger(probe) and not is_refused:
         wrong.append(f"a stranger was answered {answer.status}")
     if MARK not in answer.all:
@@ -97,8 +99,10 @@ def _within(narrow: Scope, of: Scope) -> bool:
     return narrow.tenant == of.tenant and narrow.sees(of)
 
 
-def _is_stated(answer: Answer) -> bool:
-    """Whether an error of the server's side is one that says what is missing, as a chat model."""
+def _is_stated(probe: Probe, answer: Answer) -> bool:
+    """Whether an error of the server's side is one that says what is missing, as a chat model or what is behind."""
+    if probe.door.surface == "proxy":
+        return answer.status == 502
     return answer.status in (501, 502, 503) and "detail" in answer.body
 
 

@@ -198,10 +198,9 @@ async def _owner(world: World, scope: Scope, chance: random.Random) -> None:
         said: dict[str, Any] = {"content": f"{word} and {about}.", "metadata": {"place": "Lyon", "note": {"tag": tag}}}
         added = await memory.add([said], **ids)
         record = added.memories[0]
-        # Ids of what was erased are probed, too: they are not found any more.
-        owner = scope if not gone else Scope(tenant="nobody's")
-        world.enter("memory", record.id, owner)
-        world.enter("message", record.sources[0], owner)
+        # Ids of what was erased are probed, too: its own scope still sees that there was something.
+        world.enter("memory", record.id, scope)
+        world.enter("message", record.sources[0], scope)
         world.enter("batch", added.batch_id, scope)
         if state == "changed":
             await memory.update(record.id, text=f"Now {word} about {about}.")

@@ -23,8 +23,8 @@ from keepstone.testing import HashingEmbedder, InMemoryStore
 from tests.server.routes import Guarded, guarded_routes, open_routes
 from tests.server.serving import Serving, serving
 
-PINNED = "bob"
 NOBODYS_ID = "01a2068f-74e5-7001-afd2-b8f43738f36f"
+PINNED = "bob"
 # Everybody that a server may meet: role, whether pinned, whether of the tenant that runs the server.
 KNOWN = {
     "read": (Role.READ, False, True),
@@ -79,7 +79,7 @@ def expected(who: str, operation: str) -> int | None:
 def asked(client: httpx2.Client, route: Guarded) -> httpx2.Response:
     """Ask with an id that nobody has and a body that is not one, so that nothing is done."""
     # A path that names a user names the pinned one: another would be refused, whatever the operation.
-    path = re.sub(r"\{user(_id)?\}|(?<=/user/)\{id\}", "bob", route.path)
+    path = re.sub(r"\{user(_id)?\}|(?<=/user/)\{id\}", PINNED, route.path)
     path = re.sub(r"\{[^}]+\}", NOBODYS_ID, path)
     if route.method in ("POST", "PUT", "PATCH"):
         return client.request(route.method, path, content=b"[1", headers={"Content-Type": "application/json"})

@@ -75,7 +75,9 @@ def test_a_wrong_body_is_a_problem_without_its_values(server: Serving) -> None:
 def test_other_names_are_refused_on_loopback(server: Serving) -> None:
     with server.client() as client:
         assert client.get("/healthz", headers={"Host": "evil.example"}).status_code == 421
-        refused = client.post(
-            "/api/v1/search", json={"query": "x", "user_id": "a"}, headers={"Origin": "http://evil.example"}
-        )
-        assert refused.status_code == 403
+        for origin in ("http://evil.example", "null", "http://[", "http://[::1"):
+            asked = {"query": "x", "user_id": "a"}
+            assert client.post("/api/v1/search", json=asked, headers={"Origin": origin}).status_code == 403
+            assert client.post("/ui/login", data={"key": "x"}, headers={"Origin": origin}).status_code == 403
+        entered = client.post("/ui/login", data={"key": server.secret, "next": "http://[/ui/"})
+        assert entered.headers["location"] == "/ui/"

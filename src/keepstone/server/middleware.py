@@ -81,7 +81,7 @@ class Surroundings:
         if host not in self._hosts:
             raise RefusedError(421, "This server is not known by that name; state it in allowed_hosts.")
         origin = headers.get("origin")
-        if origin is not None and scope["method"] not in SAFE_METHODS and urlsplit(origin).hostname not in self._hosts:
+        if origin is not None and scope["method"] not in SAFE_METHODS and _origin(origin) not in self._hosts:
             raise RefusedError(403, "Requests from pages of another origin are refused.")
 
     def _limit(self, scope: Scope) -> int:
@@ -114,6 +114,14 @@ def _bounded(receive: Receive, limit: int) -> Receive:
 
 def _too_large(limit: int) -> RefusedError:
     return RefusedError(413, f"The body is larger than {limit} bytes.")
+
+
+def _origin(origin: str) -> str | None:
+    """The name in an Origin header, None if it is not one."""
+    try:
+        return urlsplit(origin).hostname
+    except ValueError:
+        return None
 
 
 def _name(host: str) -> str:

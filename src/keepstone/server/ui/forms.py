@@ -83,6 +83,9 @@ def place_within(given: str | None) -> str:
     """Return the address *given* if it is a page of the dashboard, else the first page."""
     if not given or "\\" in given or any(ord(c) < 0x21 for c in given):
         return HOME
-    parts = urlsplit(given)
+    try:
+        parts = urlsplit(given)
+    except ValueError:
+        return HOME
     is_ours = not parts.scheme and not parts.netloc and parts.path.startswith(HOME) and "//" not in parts.path
     return given if is_ours else HOME

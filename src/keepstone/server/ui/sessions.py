@@ -93,9 +93,16 @@ def check_origin(request: Request) -> None:
     if told is not None:
         is_ours = told in ("same-origin", "none")
     else:
-        is_ours = origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
+        is_ours = origin is None or _place(origin) == request.headers.get("host", "")
     if not is_ours:
         raise ForbiddenError("Forms of other sites are refused.")
+
+
+def _place(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def is_encrypted(settings: Settings) -> bool:
