@@ -183,6 +183,7 @@ def test_every_guarded_route_is_walked_by_one_of_these_tests() -> None:
 
 def test_what_is_open_to_everybody_is_known() -> None:
     assert open_routes(app()) == {
+        "/",
         "/healthz",
         "/readyz",
         f"{PREFIX}/openapi.json",

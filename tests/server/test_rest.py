@@ -72,6 +72,12 @@ def test_a_wrong_body_is_a_problem_without_its_values(server: Serving) -> None:
         assert client.post("/api/v1/search", json={"query": "x"}).status_code == 400
 
 
+def test_a_browser_that_asks_for_the_server_gets_to_its_dashboard(server: Serving) -> None:
+    with server.client("") as client:
+        sent = client.get("/")
+        assert (sent.status_code, sent.headers["location"]) == (303, "/ui/")
+
+
 def test_other_names_are_refused_on_loopback(server: Serving) -> None:
     with server.client() as client:
         assert client.get("/healthz", headers={"Host": "evil.example"}).status_code == 421

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
+from fastapi.responses import RedirectResponse
 
 import keepstone
 from keepstone.server import native, openapi, problems
@@ -79,6 +80,12 @@ def _include_wanted(app: FastAPI, service: Service) -> None:
         from keepstone.server import ui
 
         app.include_router(ui.router())
+        app.add_api_route("/", _to_dashboard, include_in_schema=False)
+
+
+async def _to_dashboard() -> Response:
+    """Send a browser that asks for nothing more to the dashboard."""
+    return RedirectResponse("/ui/", 303)
 
 
 def _mcp(service: Service) -> McpFace:
