@@ -22,7 +22,7 @@ from keepstone.types import Change, LedgerMessage, Scope, Status, plain
 
 SEQUENCES = 48
 # Sequences that once showed a difference.
-TELLING = (75, 105, 246)
+TELLING = (75, 105, 246, 254)
 TOLERANCE = 1e-3
 
 QUERIES = ("Where did Marta move?", "likes tea in the garden", "妹妹喜欢喝茶", "piano piano Tuesday", "zebra")

@@ -70,7 +70,7 @@ def candidates(snapshot: Callable[[], apsw.Connection], cache: IndexCache, query
                 vectors.update(found.vectors())
             corpora[name] = found.corpus()
             statements.update(found.statements())
-    items = _united(*lists, query.limit)
+    items = _united(*lists, query)
     if statements:
         chosen = {c.memory_id for c in items}
         statements = {id: each for id, each in statements.items() if id in chosen}
@@ -88,16 +88,22 @@ def _united(
     by_words: list[Candidate],
     by_window: list[Candidate],
     by_link: list[Candidate],
-    limit: int,
+    query: CandidateQuery,
 ) -> tuple[Candidate, ...]:
     """The best of each list over all partitions, each unit once."""
     by_cosine.sort(key=lambda c: (-(c.cosine or 0.0), c.sequence, c.unit))
     by_words.sort(key=lambda c: (-c.bm25, c.sequence, c.unit))
     by_window.sort(key=lambda c: (-c.window, c.sequence, c.unit))
-    # Those of one partition come in order.
-    by_link.sort(key=lambda c: -c.linked)
+    by_link.sort(key=lambda c: (-_nearness(c, query), c.sequence, c.unit))
+    limit = query.limit
     best = (*by_cosine[:limit], *by_words[:limit], *by_window[:limit], *by_link[:limit])
     return tuple({(c.memory_id, c.unit): c for c in best}.values())
+
+
+def _nearness(candidate: Candidate, query: CandidateQuery) -> float:
+    """What orders linked units of several partitions, as `_best_linked` those of one."""
+    cosine = -1.0 if candidate.cosine is None else candidate.cosine
+    return LINK_FIRST * candidate.linked + (candidate.bm25 if query.vector is None else cosine)
 
 
 def _alike(
