@@ -1,6 +1,11 @@
 """The native interface over real HTTP: verbs have their effect, errors are problems, keys are held to what they may."""
 
-from tests.server.serving import Serving
+import pytest
+
+from keepstone.errors import StoreBusyError, StoreCorruptError, StoreError, StoreFullError, StoreReadOnlyError
+from keepstone.operations import Applied, Batch
+from keepstone.testing import InMemoryStore
+from tests.server.serving import Serving, serving
 
 PROBLEM = "application/problem+json"
 
@@ -87,3 +92,19 @@ def test_other_names_are_refused_on_loopback(server: Serving) -> None:
             assert client.post("/ui/login", data={"key": "x"}, headers={"Origin": origin}).status_code == 403
         entered = client.post("/ui/login", data={"key": server.secret, "next": "http://[/ui/"})
         assert entered.headers["location"] == "/ui/"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(StoreFullError, 507), (StoreReadOnlyError, 503), (StoreBusyError, 503), (StoreCorruptError, 500)],
+)
+def test_what_a_store_cannot_do_is_told_without_the_place_of_its_file(error: type[StoreError], status: int) -> None:
+    class Failing(InMemoryStore):
+        async def apply(self, batch: Batch) -> Applied:
+            raise error("/srv/secret/memory.db cannot be written")
+
+    with serving(store=Failing()) as server, server.client() as client:
+        refused = client.post("/api/v1/memories", json={"messages": "I keep bees.", "user_id": "alice"})
+        assert refused.status_code == status
+        assert refused.json()["detail"].endswith(".")
+        assert "secret" not in refused.text

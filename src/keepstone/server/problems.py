@@ -40,6 +40,13 @@ STATUS: tuple[tuple[type[errors.KeepstoneError], int], ...] = (
     (errors.ProviderError, 502),
 )
 BUSY_RETRY_SECONDS = 1
+OF_STORES: tuple[tuple[type[errors.StoreError], str], ...] = (
+    (errors.StoreBusyError, "The store is held by another writer; nothing was stored. Try again."),
+    (errors.StoreFullError, "The server has no room left; nothing was stored. Try again once there is some."),
+    (errors.StoreReadOnlyError, "The server cannot write its store; nothing was stored."),
+    (errors.StoreClosedError, "The server is stopping; nothing was stored. Try again."),
+)
+STORE_FAILED = "The store could not do this; nothing was half written. The server's log tells more."
 
 
 class RefusedError(errors.KeepstoneError):
@@ -133,11 +140,12 @@ def of_error(error: errors.KeepstoneError, request_id: str | None) -> JSONRespon
 
 def detail_of(error: errors.KeepstoneError) -> str:
     """Return the sentence that clients are told of an error."""
-    if isinstance(error, errors.StoreError) and status_of(error) == 500:
-        # Paths of the machine are the operator's business.
+    if not isinstance(error, errors.StoreError):
+        return str(error)
+    # Its own sentence names the file: paths of the machine are the operator's business.
+    if status_of(error) == 500:
         log.error("The store failed: %s", type(error).__name__)
-        return "The store could not do this; nothing was half written. The server's log tells more."
-    return str(error)
+    return next((told for kind, told in OF_STORES if isinstance(error, kind)), STORE_FAILED)
 
 
 def install(app: FastAPI) -> None:

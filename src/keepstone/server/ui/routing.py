@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from keepstone.errors import ConflictError, KeepstoneError, StoreError
 from keepstone.server.access import Principal
-from keepstone.server.problems import UnauthenticatedError, status_of
+from keepstone.server.problems import UnauthenticatedError, detail_of, status_of
 from keepstone.server.routing import GuardedRoute, Handler
 from keepstone.server.service import Service
 from keepstone.server.ui import sessions
@@ -91,7 +91,7 @@ def refused(request: Request, error: KeepstoneError) -> Response:
     """Return a page, or for htmx a part of one, that says what was refused and why."""
     status = status_of(error)
     # Paths of the machine are the operator's business.
-    detail = "" if isinstance(error, StoreError) and status == HTTPStatus.INTERNAL_SERVER_ERROR else str(error)
+    detail = "" if isinstance(error, StoreError) and status == HTTPStatus.INTERNAL_SERVER_ERROR else detail_of(error)
     blocking = error.blocking if isinstance(error, ConflictError) else ()
     name = "refused_part.html" if is_partial(request) else "refused.html"
     return render(request, name, status=status, detail=detail, blocking=blocking)
