@@ -313,7 +313,7 @@ class WorkerPool:
                 log.warning("The queue of jobs could not be read: %s", type(error).__name__)
                 claimed = []
             for job in claimed:
-                task = asyncio.create_task(self._do(job), name=f"keepstone job {job.id}")
+                task = asyncio.create_task(self._runner.do(job), name=f"keepstone job {job.id}")
                 self._running.add(task)
                 task.add_done_callback(self._finished)
             if not claimed and not self._stopping:
@@ -323,9 +323,6 @@ class WorkerPool:
     async def _claimed(self) -> list[Job]:
         free = self._concurrency - len(self._running)
         return await self._runner.claimed(self._kinds, free, None) if free > 0 else []
-
-    async def _do(self, job: Job) -> None:
-        await self._runner.do(job)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
